@@ -116,6 +116,10 @@ class ServiceUnavailable(ServiceError):
     """The store cannot do its work now (disk full or read-only, server stopping); try again later."""
 
 
+class ClockNotManual(ServiceError):
+    """The clock was asked to move, and it moves by itself."""
+
+
 # --- who is calling -----------------------------------------------------------------------------
 
 

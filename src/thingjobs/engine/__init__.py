@@ -1,0 +1,1 @@
+"""What happens by itself: ticks, sweeps, and the winding of a manual clock."""

@@ -52,12 +52,15 @@ ANSWERS: dict[type[e.ServiceError], Answer] = {
     e.VersionConflict: _same("VersionConflictException", 409, "VersionMismatch"),
     # The device model has no VersionConflictException: a stale version is a bad request there.
     e.VersionMismatch: Answer(
-        HttpError("VersionConflictException", 409), HttpError("InvalidRequestException", 400), "VersionMismatch"
+        HttpError("VersionConflictException", 409),
+        HttpError("InvalidRequestException", 400),
+        "VersionMismatch",
     ),
     e.InvalidStateTransition: _same("InvalidStateTransitionException", 409, "InvalidStateTransition"),
     e.TerminalStateReached: _same("TerminalStateException", 410, "TerminalStateReached"),
     e.LimitExceeded: _same("LimitExceededException", 410, "RequestThrottled"),
     e.ServiceUnavailable: _same("ServiceUnavailableException", 503, "InternalError"),
+    e.ClockNotManual: _same("ConflictException", 409, "InternalError"),
     e.MissingAuthenticationToken: _same("MissingAuthenticationTokenException", 403, "InternalError"),
     e.IncompleteSignature: _same("IncompleteSignatureException", 403, "InternalError"),
     e.UnrecognizedClient: _same("UnrecognizedClientException", 403, "InternalError"),
@@ -68,4 +71,7 @@ ANSWERS: dict[type[e.ServiceError], Answer] = {
 
 def answer_for(error: Exception) -> Answer:
     """The wire form of ``error``; anything that is not a ServiceError is an internal error."""
-    return ANSWERS.get(type(error), _INTERNAL) if isinstance(error, e.ServiceError) else _INTERNAL
+    for kind in type(error).__mro__:
+        if (answer := ANSWERS.get(kind)) is not None:
+            return answer
+    return _INTERNAL

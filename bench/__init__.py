@@ -1,0 +1,1 @@
+"""Benchmarks of thingjobs over its public wire: ``python -m bench`` (see README.md)."""

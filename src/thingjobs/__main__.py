@@ -1,0 +1,3 @@
+from thingjobs.cli import main
+
+main()

@@ -1,0 +1,156 @@
+"""The only wiring: settings become a store, operations, an engine and a listening server."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from thingjobs.auth.keys import DEFAULT_ACCOUNT, FILE_NAME, AccessKeys
+from thingjobs.clock import Clock, ManualClock, SystemClock
+from thingjobs.engine.engine import Engine
+from thingjobs.http.admin import Admin
+from thingjobs.http.app import App
+from thingjobs.http.identity import AnyoneIdentity, Identity, SignedIdentity
+from thingjobs.http.protocol import BoundedProtocol
+from thingjobs.metrics import Metrics
+from thingjobs.operations.background import MANUAL_CLOCK
+from thingjobs.operations.call import Endpoints
+from thingjobs.operations.planes import ControlPlane, DevicePlane
+from thingjobs.settings import DevSettings, ServeSettings, Settings
+from thingjobs.store.store import Store
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+SHUTDOWN_SECONDS = 10
+SWITCH_INTERVAL_S = 0.001
+"""How long one of the three kinds of thread may keep the others waiting for the interpreter."""
+
+log = structlog.get_logger()
+
+
+class Refused(Exception):
+    """The settings must not be served; the message says why."""
+
+
+def access_keys(data: Path) -> AccessKeys:
+    return AccessKeys(data / FILE_NAME)
+
+
+async def run_dev(settings: DevSettings) -> None:
+    """Serve without security on loopback, until told to stop."""
+    access_keys(_made(settings.data)).ensure_admin(_now())
+    identity = AnyoneIdentity(account=DEFAULT_ACCOUNT, region=settings.region)
+    log.warning(
+        "mqtt_not_served", port=settings.mqtt_port, note="this version answers devices over HTTP only"
+    )
+    await _run(settings, identity, "127.0.0.1")
+
+
+async def run_serve(settings: ServeSettings) -> None:
+    """Serve with every request's signature verified, until told to stop. Errors: Refused."""
+    if settings.https_port is not None or settings.mqtts_port is not None:
+        raise Refused(
+            "--https-port and --mqtts-port: TLS listeners are not part of this version. "
+            "Put a proxy that ends TLS in front of the HTTP port."
+        )
+    if settings.http_host not in LOOPBACK and not settings.http_behind_tls:
+        raise Refused(
+            f"--http-host {settings.http_host} would offer plain HTTP to the network. "
+            "If something in front ends TLS, say so with --http-behind-tls."
+        )
+    keys = access_keys(_made(settings.data))
+    keys.ensure_admin(_now())
+    await _run(
+        settings,
+        SignedIdentity(keys, region=settings.region, regions=settings.regions),
+        settings.http_host,
+    )
+
+
+async def _run(settings: Settings, identity: Identity, host: str) -> None:
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    listener = _listen(host, settings.http_port)
+    try:
+        await _serve(settings, identity, listener)
+    finally:
+        listener.close()
+
+
+async def _serve(settings: Settings, identity: Identity, listener: socket.socket) -> None:
+    address = _address(listener)
+    clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
+    engine = Engine(clock)
+    store = Store(settings.data, now=clock.now, readers=settings.readers, publish=engine.publish)
+    try:
+        if isinstance(clock, ManualClock):
+            stands_at = await store.read(lambda tx, _: tx.scopes.recall(MANUAL_CLOCK))
+            clock.set(int(stands_at) if stands_at is not None else _now())
+        host = settings.public_host or address
+        metrics = Metrics(store)
+        app = App(
+            identity=identity,
+            store=store,
+            control=ControlPlane(store, Endpoints(device=host, jobs=host, credentials=host)),
+            device=DevicePlane(store),
+            admin=Admin(identity=identity, store=store, clock=clock, engine=engine, metrics=metrics),
+            metrics=metrics,
+        )
+        engine.start(store)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=BoundedProtocol,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            )
+        )
+        log.info("listening", http=f"http://{address}", data=str(settings.data), clock=clock.mode)
+        await server.serve(sockets=[listener])
+        log.info("stopping")
+    finally:
+        await engine.stop()
+        store.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Errors: Refused if the port is taken or not ours to take."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Refused(f"Cannot listen on {host} port {port}: {error.strerror}.") from None
+    listener.listen(4096)
+    listener.setblocking(False)
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = _name(listener.getsockname())
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _name(sockname: Sequence[object]) -> tuple[str, int]:
+    host, port = sockname[:2]
+    return str(host), int(str(port))
+
+
+def _made(data: Path) -> Path:
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return data
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

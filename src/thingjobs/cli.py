@@ -1,0 +1,132 @@
+"""The command line: dev, serve, env, keys."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import uvloop
+from cyclopts import App, Parameter
+from cyclopts.config import Env, Toml
+
+from thingjobs import __version__, bootstrap, logs
+from thingjobs.auth.keys import (
+    DEFAULT_ACCOUNT,
+    AccessKeyNotFound,
+    AccessKeysUnusable,
+    Role,
+)
+from thingjobs.settings import DevSettings, ServeSettings
+from thingjobs.store.migrate import SchemaTooNew
+from thingjobs.store.sqlite import DataDirectoryInUse
+
+app = App(
+    name="thingjobs",
+    help="A self-hosted, wire-compatible AWS IoT Jobs service.",
+    version=__version__,
+    config=[Env("THINGJOBS_", command=False), Toml("thingjobs.toml", allow_unknown=True)],
+)
+keys = App(name="keys", help="Access keys that may call `thingjobs serve`.")
+app.command(keys)
+
+Data = Annotated[Path, Parameter(help="Data directory of the server.")]
+
+
+@app.command
+def dev(settings: Annotated[DevSettings, Parameter(name="*")] = DevSettings()) -> None:  # noqa: B008  # frozen
+    """Run for development: loopback only, any credentials accepted, nothing verified."""
+    logs.configure(settings.log_level, settings.log_format)
+    _run(bootstrap.run_dev(settings))
+
+
+@app.command
+def serve(settings: Annotated[ServeSettings, Parameter(name="*")] = ServeSettings()) -> None:  # noqa: B008  # frozen
+    """Run for production: every request must be signed with an access key of this server."""
+    logs.configure(settings.log_level, settings.log_format)
+    _run(bootstrap.run_serve(settings))
+
+
+@app.command
+def env(
+    data: Data = Path("data"),
+    http_port: Annotated[int, Parameter(help="Port of the server's HTTP API.")] = 8080,
+    region: Annotated[str, Parameter(help="Region to sign for.")] = "us-east-1",
+) -> None:
+    """Print the exports that point the AWS CLI and SDKs at this server: eval "$(thingjobs env)"."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = bootstrap.access_keys(data).ensure_admin(_now())
+    if key is None:
+        _fail("Every admin key is disabled. Make one: thingjobs keys create --role admin")
+    for name, value in (
+        ("AWS_ACCESS_KEY_ID", key.access_key_id),
+        ("AWS_SECRET_ACCESS_KEY", key.secret),
+        ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{http_port}"),
+        ("AWS_REGION", region),
+    ):
+        print(f"export {name}={shlex.quote(value)}")
+
+
+@keys.command
+def create(
+    role: Annotated[Role, Parameter(help="What the key may do.")],
+    data: Data = Path("data"),
+    account: Annotated[str, Parameter(help="The account whose things and jobs it sees.")] = DEFAULT_ACCOUNT,
+    description: Annotated[str, Parameter(help="Who or what the key is for.")] = "",
+) -> None:
+    """Make an access key and print it; the secret is shown only now."""
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = bootstrap.access_keys(data).create(
+        role=role, now_ms=_now(), account=account, description=description
+    )
+    print(f"AccessKeyId     {key.access_key_id}\nSecretAccessKey {key.secret}")
+
+
+@keys.command(name="list")
+def list_(data: Data = Path("data")) -> None:
+    """List the access keys, without their secrets."""
+    for key in bootstrap.access_keys(data).list():
+        made = datetime.fromtimestamp(key.created_at / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
+        state = "disabled" if key.disabled else "enabled"
+        print(f"{key.access_key_id}  {key.role:9}  {state:8}  {key.account}  {made}  {key.description}")
+
+
+@keys.command
+def disable(access_key_id: str, data: Data = Path("data")) -> None:
+    """Refuse an access key from now on; a running server follows within a second."""
+    bootstrap.access_keys(data).disable(access_key_id)
+    print(f"{access_key_id} is disabled.")
+
+
+def main() -> None:
+    """The program. Expected failures are one line on standard error and exit status 1."""
+    try:
+        app()
+    except (
+        bootstrap.Refused,
+        DataDirectoryInUse,
+        SchemaTooNew,
+        AccessKeysUnusable,
+        AccessKeyNotFound,
+        ValueError,
+        OSError,
+    ) as error:
+        _fail(str(error))
+
+
+def _run(server: object) -> None:
+    assert asyncio.iscoroutine(server)
+    uvloop.run(server)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"thingjobs: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,145 @@
+"""Placeholders for presigned S3 URLs in job documents: checked at creation, filled in at each delivery.
+
+    ${aws:iot:s3-presigned-url:https://s3.eu-north-1.amazonaws.com/bucket/key}     the URL taken raw
+    ${aws:iot:s3-presigned-url-v2:https://bucket.s3.amazonaws.com/my%20key}        the URL percent-encoded
+
+They are looked for in the device spelling of a document: that is what gets delivered, and a URL that was
+stored as ``https:\\/\\/`` reads as it should there.
+
+Source: Jobs developer guide, "presigned URLs"; sentences as observed by others on the service (unverified
+by us).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, unquote
+
+from thingjobs.domain.document import device_spelling
+from thingjobs.domain.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class S3Object:
+    """An object in S3; ``region`` and ``version_id`` are None where the URL does not say."""
+
+    bucket: str
+    key: str
+    region: str | None = None
+    version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    url: str
+    is_v2: bool
+
+
+# --- placeholders -------------------------------------------------------------------------------
+
+# A quote would end the string around the placeholder; a brace inside would make unclosed ones cost n².
+_PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url(-v2)?:([^{}\"]*)\}")
+
+
+def placeholders(spelling: str) -> Sequence[Placeholder]:
+    """The presign placeholders of a document in its device spelling, in order, repeated ones repeated."""
+    return tuple(_placeholder(match) for match in _PLACEHOLDER.finditer(spelling))
+
+
+def fill_placeholders(spelling: str, url_for: Callable[[Placeholder], str | None]) -> str:
+    """The document with each placeholder replaced by what ``url_for`` gives; None leaves it as it is.
+
+    What is filled in is escaped for the JSON string around it.
+    """
+
+    def fill(match: re.Match[str]) -> str:
+        url = url_for(_placeholder(match))
+        return match[0] if url is None else json.dumps(url, ensure_ascii=False)[1:-1]
+
+    return _PLACEHOLDER.sub(fill, spelling)
+
+
+def check_presign(text: str, *, role_arn: str | None, owner: str) -> None:
+    """Refuse placeholders that could never be filled in: without a role to sign with, or naming no S3 object.
+
+    ``text`` is a valid document, stored or in its device spelling; ``owner`` names it in the refusal
+    (``job j1``; a template is called a job too).
+
+    Errors: InvalidRequest. The role comes first [inferred], then the URLs in their order.
+    """
+    if "presigned" not in text and "\\u" not in text:
+        return
+    found = placeholders(device_spelling(text))
+    if found and role_arn is None:
+        if all(placeholder.is_v2 for placeholder in found):
+            raise InvalidRequest(
+                "presignedUrlConfig role ARN is required to generate an S3 presigned url in job document."
+            )
+        raise InvalidRequest(f"Role must be provided for pre-sign S3 urls in job document of {owner}.")
+    for placeholder in found:
+        object_to_presign(placeholder)
+
+
+def object_to_presign(placeholder: Placeholder) -> S3Object:
+    """The object a placeholder names.
+
+    Errors: InvalidRequest ``Given S3 url … is invalid.`` or ``… Key cannot be null``.
+    """
+    invalid = f"Given S3 url {placeholder.url} is invalid."
+    if placeholder.is_v2 and not _ENCODED_URL.fullmatch(placeholder.url):
+        raise InvalidRequest(invalid)
+    named = parse_s3_url(placeholder.url, percent_encoded=placeholder.is_v2)
+    if named is None:
+        raise InvalidRequest(invalid)
+    if not named.key:
+        raise InvalidRequest(f"Provided S3 url is not valid: {placeholder.url}. Error: Key cannot be null")
+    return named
+
+
+def _placeholder(match: re.Match[str]) -> Placeholder:
+    # What is left of escapes in a device spelling (a backslash, control characters) belongs to JSON.
+    return Placeholder(url=json.loads(f'"{match[2]}"'), is_v2=match[1] is not None)
+
+
+# --- S3 URLs ------------------------------------------------------------------------------------
+
+_ENCODED_URL = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+_S3_URL = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
+_HTTP_URL = re.compile(r"https?://([^/?#]+)/?(.*)", re.DOTALL | re.IGNORECASE)
+_S3_HOST = re.compile(
+    r"(?:(?P<bucket>[a-z0-9][a-z0-9._-]*)\.)?"
+    r"s3(?:[.-]dualstack)?(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-[0-9]+))?"
+    r"\.amazonaws\.com(?:\.cn)?",
+    re.IGNORECASE,
+)
+
+
+def parse_s3_url(url: str, *, percent_encoded: bool) -> S3Object | None:
+    """The object of an S3 URL: path style, virtual-hosted or ``s3://``. None if it is no such URL.
+
+    The key may be empty. An http(s) URL that is ``percent_encoded`` is decoded and may name a ``versionId``;
+    otherwise, and in ``s3://`` always, all that follows the bucket is the key as it stands.
+    """
+    if match := _S3_URL.fullmatch(url):
+        return S3Object(*match.groups())
+    http = _HTTP_URL.fullmatch(url)
+    host = _S3_HOST.fullmatch(http[1]) if http else None
+    if http is None or host is None:
+        return None
+    path, query = http[2], ""
+    if percent_encoded:
+        path, _, query = path.partition("#")[0].partition("?")
+    bucket, key = host["bucket"], path
+    if bucket is None:
+        bucket, _, key = path.partition("/")
+    if not bucket:
+        return None
+    return S3Object(
+        bucket=bucket,
+        key=unquote(key) if percent_encoded else key,
+        region=host["region"],
+        version_id=dict(parse_qsl(query)).get("versionId"),
+    )

@@ -1,0 +1,215 @@
+"""The AWS API over HTTP, as one plain ASGI application.
+
+The path of every request: read the body, find out who calls, find the operation, decode, run, encode.
+Each step may refuse with a ServiceError; ``wire`` says how that looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from thingjobs.auth.keys import may
+from thingjobs.auth.sigv4 import Request
+from thingjobs.domain.errors import AccessDenied, InvalidRequest, OperationNotServed, ServiceError
+from thingjobs.http.admin import Admin
+from thingjobs.http.answer import Answer
+from thingjobs.http.identity import Caller, Identity
+from thingjobs.metrics import Metrics
+from thingjobs.operations.catalog import CONTROL
+from thingjobs.operations.planes import ControlPlane, DevicePlane
+from thingjobs.store.store import Store
+from thingjobs.wire.errors import answer_for
+from thingjobs.wire.operation import Operation, Plane
+from thingjobs.wire.rest_json import decode_request, encode_error, encode_response, route
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+MAX_BODY_BYTES = 1_048_576
+BODY_SECONDS = 30.0
+"""For a client to send its body, once it has sent the head."""
+
+log = structlog.get_logger()
+
+
+class ClientGone(Exception):
+    """The client went away before its request was complete."""
+
+
+class App:
+    """Answers AWS requests itself and gives ``/-/`` to ``admin``."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        store: Store,
+        control: ControlPlane,
+        device: DevicePlane,
+        admin: Admin,
+        metrics: Metrics,
+    ) -> None:
+        self._identity = identity
+        self._store = store
+        self._control = control
+        self._device = device
+        self._admin = admin
+        self._metrics = metrics
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1002})
+            return
+        exchange = _Exchange(scope["method"], scope["raw_path"])
+        try:
+            request = Request(
+                exchange.method,
+                exchange.raw_path,
+                scope["query_string"],
+                scope["headers"],
+                await _body(scope["headers"], receive),
+            )
+            if exchange.raw_path.startswith(b"/-/"):
+                exchange.operation_name = "admin"
+                answer = await self._admin.answer(request)
+            else:
+                answer = await self._answer(exchange, request)
+        except ClientGone:
+            return
+        except Exception as error:  # the outermost edge: what is not a refusal is logged here, once
+            answer = exchange.refusal(error)
+        self._metrics.answered(
+            exchange.plane_name, exchange.operation_name, answer.status, exchange.seconds()
+        )
+        exchange.log(answer)
+        await _send(send, exchange.request_id, answer)
+
+    async def _answer(self, exchange: _Exchange, request: Request) -> Answer:
+        caller = exchange.caller = self._identity.identify(request)
+        match = route(caller.plane, request.method, request.raw_path)
+        operation = exchange.operation = match.operation
+        exchange.operation_name = operation.name
+        if operation.request is None or (caller.plane is Plane.CONTROL and operation.name not in CONTROL):
+            raise OperationNotServed(f"{operation.name} is not served here; GET /-/operations lists what is.")
+        if not may(caller.role, operation.name):
+            raise AccessDenied(
+                f"Access key {caller.principal} has the role {caller.role} and is not authorized to perform:"
+                f" {'iot' if caller.plane is Plane.CONTROL else 'iotjobsdata'}:{operation.name}"
+            )
+        shape: Any = decode_request(
+            operation, match.path_params, request.query_string, request.headers, request.body
+        )
+        scope = await self._store.scope(caller.account, caller.region)
+        if caller.plane is Plane.DEVICE:
+            return Answer(200, encode_response(await self._device.answer(scope.id, shape)))
+        return Answer(200, encode_response(await self._control.answer(scope, operation.name, shape)))
+
+
+class _Exchange:
+    """What is known of one request so far, for its log line and its refusal."""
+
+    def __init__(self, method: str, raw_path: bytes) -> None:
+        self.request_id = str(uuid.uuid4())
+        self.method = method
+        self.raw_path = raw_path
+        self.caller: Caller | None = None
+        self.operation: Operation | None = None
+        self.operation_name = "unknown"
+        self.error: Exception | None = None
+        self._started = time.perf_counter()
+
+    @property
+    def plane_name(self) -> str:
+        return self.caller.plane.value if self.caller else "none"
+
+    def seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+    def refusal(self, error: Exception) -> Answer:
+        self.error = error
+        forms = answer_for(error)
+        form = forms.device if self.plane_name == "device" else forms.control
+        if not isinstance(error, ServiceError):
+            log.error(
+                "request_failed",
+                request_id=self.request_id,
+                operation=self.operation_name,
+                exc_info=error,
+            )
+        return Answer(form.status, encode_error(error), form.name, close=isinstance(error, BodyTooLarge))
+
+    def log(self, answer: Answer) -> None:
+        """Changes and refusals at info, what only looked at debug."""
+        name = self.operation_name
+        quiet = answer.error_type is None and (self.plane_name != "control" or not CONTROL[name].writes)
+        (log.debug if quiet else log.info)(
+            "request",
+            request_id=self.request_id,
+            plane=self.plane_name,
+            operation=name,
+            method=self.method,
+            path=self.raw_path.decode("latin-1"),
+            status=answer.status,
+            error=answer.error_type,
+            principal=self.caller.principal if self.caller else None,
+            milliseconds=round(self.seconds() * 1000, 2),
+        )
+
+
+class BodyTooLarge(InvalidRequest):
+    pass
+
+
+async def _body(headers: list[tuple[bytes, bytes]], receive: Receive) -> bytes:
+    """The whole body. Errors: BodyTooLarge, InvalidRequest if it comes too slowly, ClientGone."""
+    for name, value in headers:
+        if name == b"content-length" and int(value) > MAX_BODY_BYTES:
+            raise _too_large()
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        return body
+    try:
+        return await asyncio.wait_for(_rest_of_body(message, receive), BODY_SECONDS)
+    except TimeoutError:
+        raise InvalidRequest("The request's body did not arrive in time.") from None
+
+
+async def _rest_of_body(message: Message, receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY_BYTES:
+            raise _too_large()
+        if not message.get("more_body"):
+            return bytes(body)
+        message = await receive()
+
+
+def _too_large() -> BodyTooLarge:
+    return BodyTooLarge(f"The request's body is larger than {MAX_BODY_BYTES} bytes.")
+
+
+async def _send(send: Send, request_id: str, answer: Answer) -> None:
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+        (b"x-amzn-requestid", request_id.encode()),
+    ]
+    if answer.error_type is not None:
+        headers.append((b"x-amzn-errortype", answer.error_type.encode()))
+    if answer.close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

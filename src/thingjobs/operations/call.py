@@ -1,0 +1,27 @@
+"""Who asks, when, and in which scope: all the ambient state an operation has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from thingjobs.domain.model import Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """What DescribeEndpoint answers: host names, with a port where it is not the usual one."""
+
+    device: str
+    jobs: str
+    credentials: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``now``: milliseconds; ``new_id`` gives a new UUID text."""
+
+    scope: Scope
+    now: int
+    new_id: Callable[[], str]
+    endpoints: Endpoints

@@ -1,0 +1,314 @@
+"""The Jobs operations on jobs. Each loads, asks the domain, saves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from thingjobs.domain import document as documents
+from thingjobs.domain import job as rules
+from thingjobs.domain import job_config, presign, schedule
+from thingjobs.domain.arn import Arn, job_arn, parse_arn, thing_group_arn
+from thingjobs.domain.errors import (
+    InvalidRequest,
+    JobNotFound,
+    LimitExceeded,
+    OperationNotServed,
+    ResourceAlreadyExists,
+    ResourceNotFound,
+)
+from thingjobs.domain.model import Job, JobConfig, JobKey, JobStatus, Target, TargetSelection
+from thingjobs.domain.paging import decode_token, encode_token
+from thingjobs.operations import job_config_shapes as shapes
+from thingjobs.operations import job_views as views
+from thingjobs.operations import rollout, sweep
+from thingjobs.operations.call import Call
+from thingjobs.operations.tags import check_tags
+from thingjobs.store.tx import Tx
+from thingjobs.wire.shapes import iot
+
+PAGE = 250
+_UNSTORED = JobKey(0)
+
+
+def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJobResponse:
+    """Store the job and hand out its first batch."""
+    _check_one_document(request)
+    config = _config_of(request, call.now)
+    tags = check_tags(
+        request.tags, missing_value_message="Invalid tag parameter exception. Please check the input."
+    )
+    arns = _parsed_targets(request.targets)
+    if request.job_template_arn is not None:
+        _refuse_template(request.job_template_arn)
+    if tx.jobs.exists(call.scope.id, request.job_id):
+        raise ResourceAlreadyExists(
+            f"Job {request.job_id} already exists.", request.job_id, job_arn(call.scope, request.job_id)
+        )
+    targets = [_resolved(call, tx, arn) for arn in arns]
+    text = _document_of(request)
+    start_time = config.scheduling.start_time if config.scheduling else None
+    job = Job(
+        key=_UNSTORED,
+        scope=call.scope.id,
+        job_id=request.job_id,
+        status=rules.initial_status(start_time),
+        target_selection=TargetSelection(request.target_selection or TargetSelection.SNAPSHOT),
+        description=request.description,
+        namespace_id=request.namespace_id,
+        config=config,
+        destination_package_versions=None
+        if request.destination_package_versions is None
+        else tuple(request.destination_package_versions),
+        force_canceled=False,
+        reason_code=None,
+        comment=None,
+        created_at=call.now,
+        last_updated_at=call.now,
+        completed_at=None,
+        sweep=None,
+    )
+    job = replace(job, key=tx.jobs.insert(job, text, targets))
+    tx.tags.put(call.scope.id, job_arn(call.scope, job.job_id), tags)
+    if job.status is JobStatus.IN_PROGRESS:
+        rollout.begin(tx, job, position=0, end_position=len(targets), limited=True, now=call.now)
+    return iot.CreateJobResponse(
+        job_arn=job_arn(call.scope, job.job_id), job_id=job.job_id, description=job.description
+    )
+
+
+def describe_job(call: Call, tx: Tx, request: iot.DescribeJobRequest) -> iot.DescribeJobResponse:
+    job = _found(call, tx, request.job_id)
+    return iot.DescribeJobResponse(
+        job=views.job(
+            call,
+            job,
+            targets=tx.jobs.targets(job.key),
+            counters=tx.jobs.counters(job.key),
+            rollouts=tx.rollouts.of_job(job.key),
+        )
+    )
+
+
+def update_job(call: Call, tx: Tx, request: iot.UpdateJobRequest) -> None:
+    """Replace each given member whole. What needs no job is checked before the job is looked up."""
+    updated = (
+        request.description,
+        request.presigned_url_config,
+        request.job_executions_rollout_config,
+        request.abort_config,
+        request.timeout_config,
+        request.job_executions_retry_config,
+    )
+    if all(member is None for member in updated):
+        raise InvalidRequest(f"Update Job request for job {request.job_id} cannot be empty.")
+    timeout = shapes.read_timeout(request.timeout_config)
+    abort = shapes.read_abort(request.abort_config)
+    rollout_config = shapes.read_rollout(request.job_executions_rollout_config)
+    presigned_url = shapes.read_presigned_url(request.presigned_url_config)
+    retry = shapes.read_retry(request.job_executions_retry_config)
+    if retry is not None:
+        job_config.check_retries_to_zero(retry)
+    job = _found(call, tx, request.job_id)
+    rules.check_updatable(job)
+    was = job.config
+    config = replace(
+        was,
+        rollout=rollout_config or was.rollout,
+        abort=abort or was.abort,
+        retry=was.retry if retry is None else job_config.updated_retry_criteria(was.retry, retry),
+        in_progress_timeout_minutes=timeout or was.in_progress_timeout_minutes,
+        presigned_url=presigned_url or was.presigned_url,
+    )
+    description = job.description if request.description is None else request.description
+    tx.jobs.save(replace(job, config=config, description=description, last_updated_at=call.now))
+
+
+def list_jobs(call: Call, tx: Tx, request: iot.ListJobsRequest) -> iot.ListJobsResponse:
+    """Jobs, newest first; all filters together."""
+    filters = {
+        "status": request.status,
+        "targetSelection": request.target_selection,
+        "thingGroupName": request.thing_group_name,
+        "thingGroupId": request.thing_group_id,
+        "namespaceId": request.namespace_id,
+    }
+    after = None
+    if request.next_token is not None:
+        after = decode_token("ListJobs", filters, request.next_token, (int, str))
+    group = None
+    if request.thing_group_name is not None:
+        group = tx.groups.find(call.scope.id, request.thing_group_name)
+        if group is None:
+            raise ResourceNotFound(f"Thing Group {request.thing_group_name} cannot be found.")
+        if request.thing_group_id is not None and request.thing_group_id != group.group_id:
+            raise InvalidRequest("thingGroupName and thingGroupId do not name the same thing group.")
+    elif request.thing_group_id is not None:
+        group = tx.groups.find_by_id(call.scope.id, request.thing_group_id)
+        if group is None:
+            return iot.ListJobsResponse(jobs=[])
+    limit = request.max_results or PAGE
+    found = tx.jobs.page(
+        call.scope.id,
+        status=request.status,
+        target_selection=request.target_selection,
+        namespace_id=request.namespace_id,
+        target_arn=None if group is None else thing_group_arn(call.scope, group.name),
+        after=after,
+        limit=limit + 1,
+    )
+    page = found[:limit]
+    group_id = None if group is None else group.group_id
+    return iot.ListJobsResponse(
+        jobs=[views.job_summary(call, row, thing_group_id=group_id) for row in page],
+        next_token=encode_token("ListJobs", filters, (page[-1].created_at, page[-1].job_id))
+        if len(found) > limit
+        else None,
+    )
+
+
+def cancel_job(call: Call, tx: Tx, request: iot.CancelJobRequest) -> iot.CancelJobResponse:
+    job = _found(call, tx, request.job_id)
+    after = rules.cancel(
+        job,
+        force=bool(request.force),
+        reason_code=request.reason_code,
+        comment=request.comment,
+        now=call.now,
+    )
+    sweep.begin(tx, after, call.now)
+    return iot.CancelJobResponse(
+        job_arn=job_arn(call.scope, job.job_id), job_id=job.job_id, description=job.description
+    )
+
+
+def delete_job(call: Call, tx: Tx, request: iot.DeleteJobRequest) -> None:
+    job = _found(call, tx, request.job_id)
+    after = rules.delete(
+        job,
+        force=bool(request.force),
+        deletions_in_progress=tx.jobs.count_in_deletion(call.scope.id),
+        now=call.now,
+    )
+    sweep.begin(tx, after, call.now)
+
+
+def associate_targets_with_job(
+    call: Call, tx: Tx, request: iot.AssociateTargetsWithJobRequest
+) -> iot.AssociateTargetsWithJobResponse:
+    """Add thing groups to a continuous job; their members get it at once, whatever the rollout rate."""
+    arns = _parsed_targets(request.targets)
+    if any(arn.kind != "thinggroup" for arn in arns):
+        raise InvalidRequest("Only thing groups can be associated with a job.")
+    job = _found(call, tx, request.job_id)
+    present = tx.jobs.targets(job.key)
+    asked = [_resolved(call, tx, arn) for arn in arns]
+    after, new = rules.associate(job, present, asked, comment=request.comment, now=call.now)
+    tx.jobs.save(after)
+    if new:
+        first = len(present)
+        tx.jobs.add_targets(job.key, first, new)
+        rollout.begin(tx, after, position=first, end_position=first + len(new), limited=False, now=call.now)
+    return iot.AssociateTargetsWithJobResponse(
+        job_arn=job_arn(call.scope, job.job_id), job_id=job.job_id, description=job.description
+    )
+
+
+def get_job_document(call: Call, tx: Tx, request: iot.GetJobDocumentRequest) -> iot.GetJobDocumentResponse:
+    key = tx.jobs.key(call.scope.id, request.job_id)
+    if key is None:
+        raise JobNotFound(request.job_id)
+    return iot.GetJobDocumentResponse(document=tx.jobs.document(key))
+
+
+# --- parts of requests --------------------------------------------------------------------------
+
+
+def _found(call: Call, tx: Tx, job_id: str) -> Job:
+    job = tx.jobs.find(call.scope.id, job_id)
+    if job is None:
+        raise JobNotFound(job_id)
+    return job
+
+
+def _check_one_document(request: iot.CreateJobRequest) -> None:
+    if request.document is not None and request.document_source is not None:
+        raise InvalidRequest("Job document and job document source cannot be specified at the same time.")
+    if request.document is None and request.document_source is None and request.job_template_arn is None:
+        raise InvalidRequest("Neither job document nor job document source is specified.")
+
+
+def _config_of(request: iot.CreateJobRequest, now: int) -> JobConfig:
+    """The configuration asked for; time-out before abort criteria, then the rest (observed)."""
+    timeout = shapes.read_timeout(request.timeout_config)
+    abort = shapes.read_abort(request.abort_config)
+    rollout_config = shapes.read_rollout(request.job_executions_rollout_config)
+    presigned_url = shapes.read_presigned_url(request.presigned_url_config)
+    retry = shapes.read_retry(request.job_executions_retry_config)
+    scheduling = shapes.read_scheduling(request.scheduling_config)
+    if scheduling is not None:
+        selection = request.target_selection or TargetSelection.SNAPSHOT
+        schedule.check_schedule(scheduling, target_selection=selection, now=now)
+    if request.document_parameters is not None and not _is_managed(request.job_template_arn):
+        raise InvalidRequest("documentParameters can be used only with an AWS managed template.")
+    return JobConfig(
+        rollout=rollout_config,
+        abort=abort,
+        retry=retry and job_config.retry_criteria(retry),
+        in_progress_timeout_minutes=timeout,
+        presigned_url=presigned_url,
+        scheduling=scheduling,
+    )
+
+
+def _document_of(request: iot.CreateJobRequest) -> str:
+    """The document's text. Errors: InvalidRequest; OperationNotServed for a document source."""
+    if request.document is None:
+        raise OperationNotServed("This server does not read documentSource yet; send the text as document.")
+    documents.check_document(request.document)
+    role = request.presigned_url_config.role_arn if request.presigned_url_config else None
+    presign.check_presign(request.document, role_arn=role, owner=f"job {request.job_id}")
+    return request.document
+
+
+def _parsed_targets(targets: Sequence[str]) -> Sequence[Arn]:
+    """The targets without repetitions. Errors: InvalidRequest for what is not a target's ARN."""
+    arns = []
+    for text in dict.fromkeys(targets):
+        arn = parse_arn(text)
+        if arn is None or arn.kind not in ("thing", "thinggroup"):
+            raise InvalidRequest(f"Target {text} is not the ARN of a thing or thing group.")
+        arns.append(arn)
+    if len(arns) > rules.MAX_TARGETS:
+        raise LimitExceeded(f"A job can have no more than {rules.MAX_TARGETS} targets.")
+    return arns
+
+
+def _resolved(call: Call, tx: Tx, arn: Arn) -> Target:
+    """What a target's ARN names here. Errors: ResourceNotFound if absent, or in another scope."""
+    if arn.kind == "thing":
+        thing = tx.things.find(call.scope.id, arn.name) if arn.is_in(call.scope) else None
+        if thing is None:
+            raise ResourceNotFound(f"Thing {arn.name} cannot be found.")
+        return Target(str(arn), thing_key=thing.key, group_key=None)
+    group = tx.groups.find(call.scope.id, arn.name) if arn.is_in(call.scope) else None
+    if group is None:
+        raise ResourceNotFound(f"Thing Group {arn.name} cannot be found.")
+    return Target(str(arn), thing_key=None, group_key=group.key)
+
+
+def _is_managed(template_arn: str | None) -> bool:
+    arn = parse_arn(template_arn) if template_arn is not None else None
+    return arn is not None and arn.kind == "jobtemplate" and not arn.account
+
+
+def _refuse_template(template_arn: str) -> None:
+    """Say why a template cannot be used. None exist yet, so each well-formed one is not found."""
+    arn = parse_arn(template_arn)
+    if arn is None:
+        raise InvalidRequest(f"Job template ARN {template_arn} is invalid.")
+    if arn.kind != "jobtemplate":
+        raise InvalidRequest(
+            f"Resource type should be jobtemplate but found invalid resource type {arn.kind}"
+        )
+    raise ResourceNotFound(f"Job Template {arn.name} cannot be found.")

@@ -1,0 +1,283 @@
+"""Jobs, their documents, targets and counters as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from thingjobs.domain.model import (
+    AbortCriterion,
+    Counters,
+    ExecutionStatus,
+    GroupKey,
+    Job,
+    JobConfig,
+    JobFacts,
+    JobKey,
+    JobStatus,
+    PresignedUrlConfig,
+    RetryCriterion,
+    RolloutConfig,
+    ScopeId,
+    Sweep,
+    Target,
+    TargetSelection,
+    ThingKey,
+)
+from thingjobs.domain.schedule import SchedulingConfig
+from thingjobs.store.sqlite import Database, Value
+
+MAX_INSTANT = 2**62
+
+_NO_CHANGE: Mapping[str, int] = {status.value: 0 for status in ExecutionStatus}
+_STATUS = {status.value: status for status in JobStatus}
+_SELECTION = {selection.value: selection for selection in TargetSelection}
+_SWEEP: Mapping[str | None, Sweep | None] = {None: None, **{sweep.value: sweep for sweep in Sweep}}
+
+
+class JobRow(NamedTuple):
+    """What a list shows of a job."""
+
+    key: JobKey
+    job_id: str
+    status: str
+    target_selection: str
+    created_at: int
+    last_updated_at: int
+    completed_at: int | None
+    sweep: Sweep | None
+    rolling_out: bool
+    thing_group_id: str | None
+
+
+class Standing(NamedTuple):
+    """What decides whether a job is complete; ``pending`` counts its open executions."""
+
+    key: JobKey
+    status: JobStatus
+    target_selection: TargetSelection
+    rolling_out: bool
+    pending: int
+
+
+class Jobs:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+
+    # --- one job ----------------------------------------------------------------------------------
+
+    def find(self, scope: ScopeId, job_id: str) -> Job | None:
+        row = self._db.row("job_by_id", scope=scope, job_id=job_id)
+        return _job(row) if row else None
+
+    def get(self, key: JobKey) -> Job:
+        row = self._db.row("job_by_key", key=key)
+        if row is None:
+            raise LookupError(f"no job has the key {key}")
+        return _job(row)
+
+    def key(self, scope: ScopeId, job_id: str) -> JobKey | None:
+        row = self._db.row("job_key_by_id", scope=scope, job_id=job_id)
+        return JobKey(row[0]) if row else None
+
+    def exists(self, scope: ScopeId, job_id: str) -> bool:
+        return self.key(scope, job_id) is not None
+
+    def insert(self, job: Job, document: str, targets: Sequence[Target]) -> JobKey:
+        """Store a new job with all that belongs to it; ``job.key`` is ignored, the new key returned."""
+        key = JobKey(
+            self._db.insert(
+                "insert_job",
+                scope=job.scope,
+                job_id=job.job_id,
+                target_selection=job.target_selection.value,
+                namespace_id=job.namespace_id,
+                scheduling_config=_json(job.config.scheduling),
+                destination_package_versions=_json(job.destination_package_versions),
+                created_at=job.created_at,
+                **_changeable(job),
+            )
+        )
+        self._db.run("insert_document", job_key=key, document=document)
+        self._db.run("insert_counters", job_key=key)
+        self.add_targets(key, 0, targets)
+        return key
+
+    def save(self, job: Job) -> None:
+        self._db.run("save_job", key=job.key, **_changeable(job))
+
+    def delete(self, key: JobKey) -> None:
+        """Remove a job whose executions are gone."""
+        for block in (
+            "delete_targets_of_job",
+            "delete_document_of_job",
+            "delete_counters_of_job",
+            "delete_job",
+        ):
+            self._db.run(block, key=key)
+
+    def document(self, key: JobKey) -> str:
+        row = self._db.row("document_of_job", job_key=key)
+        if row is None:
+            raise LookupError(f"no job has the key {key}")
+        return str(row[0])
+
+    def targets(self, key: JobKey) -> Sequence[Target]:
+        return [
+            Target(arn, thing_key and ThingKey(thing_key), group_key and GroupKey(group_key))
+            for arn, thing_key, group_key in self._db.rows("targets_of_job", job_key=key)
+        ]
+
+    def add_targets(self, key: JobKey, position: int, targets: Sequence[Target]) -> None:
+        self._db.run_many(
+            "insert_target",
+            [
+                {
+                    "job_key": key,
+                    "position": position + i,
+                    "arn": target.arn,
+                    "thing_key": target.thing_key,
+                    "group_key": target.group_key,
+                }
+                for i, target in enumerate(targets)
+            ],
+        )
+
+    # --- many -------------------------------------------------------------------------------------
+
+    def facts(self, keys: Iterable[JobKey]) -> Mapping[JobKey, JobFacts]:
+        rows = self._db.rows("job_facts", keys=self._db.array(list(keys)))
+        return {
+            row[0]: JobFacts(
+                row[0], row[1], _STATUS[row[2]], _SELECTION[row[3]], row[4], row[5], _SWEEP[row[6]]
+            )
+            for row in rows
+        }
+
+    def counters(self, key: JobKey) -> Counters:
+        (row,) = self._db.rows("counters_of_jobs", keys=self._db.array([key]))
+        return dict(zip(ExecutionStatus, row[1:], strict=True))
+
+    def add_to_counters(self, changes: Mapping[JobKey, Counters]) -> None:
+        """Add to each job's counters, in job order."""
+        rows: list[Mapping[str, Value]] = []
+        for key in sorted(changes):
+            change = {status.value: n for status, n in changes[key].items() if n}
+            if change:
+                rows.append({**_NO_CHANGE, **change, "job_key": key})
+        if rows:
+            self._db.run_many("add_to_counters", rows)
+
+    def standing(self, keys: Iterable[JobKey]) -> Sequence[Standing]:
+        """How far each of the jobs is."""
+        rows = self._db.rows("standing_of_jobs", keys=self._db.array(sorted(keys)))
+        return [
+            Standing(key, _STATUS[status], _SELECTION[selection], bool(rolling_out), pending)
+            for key, status, selection, rolling_out, pending in rows
+        ]
+
+    def complete(self, keys: Sequence[JobKey], now: int) -> None:
+        self._db.run("complete_jobs", keys=self._db.array(keys), now=now)
+
+    def page(
+        self,
+        scope: ScopeId,
+        *,
+        status: str | None,
+        target_selection: str | None,
+        namespace_id: str | None,
+        target_arn: str | None,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> Sequence[JobRow]:
+        """Jobs, newest first, after (created_at, job_id)."""
+        created_at, job_id = after or (MAX_INSTANT, "")
+        parameters: dict[str, Value] = {
+            "scope": scope,
+            "target_selection": target_selection,
+            "namespace_id": namespace_id,
+            "created_at": created_at,
+            "job_id": job_id,
+            "limit": limit,
+        }
+        if target_arn is not None:
+            rows = self._db.rows("jobs_page_by_target", arn=target_arn, status=status, **parameters)
+        elif status is not None:
+            rows = self._db.rows("jobs_page_by_status", status=status, **parameters)
+        else:
+            rows = self._db.rows("jobs_page", **parameters)
+        return [JobRow._make((*row[:7], _SWEEP[row[7]], bool(row[8]), row[9])) for row in rows]
+
+    def count_in_deletion(self, scope: ScopeId) -> int:
+        row = self._db.row("count_jobs_in_deletion", scope=scope)
+        return int(row[0]) if row else 0
+
+    def to_sweep(self, limit: int) -> Sequence[JobKey]:
+        return [JobKey(key) for (key,) in self._db.rows("jobs_to_sweep", limit=limit)]
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def _changeable(job: Job) -> dict[str, Value]:
+    config = job.config
+    return {
+        "status": job.status.value,
+        "description": job.description,
+        "rollout_config": _json(config.rollout),
+        "abort_config": _json(config.abort),
+        "retry_config": _json(config.retry),
+        "in_progress_timeout_minutes": config.in_progress_timeout_minutes,
+        "presigned_url_config": _json(config.presigned_url),
+        "force_canceled": int(job.force_canceled),
+        "reason_code": job.reason_code,
+        "comment": job.comment,
+        "last_updated_at": job.last_updated_at,
+        "completed_at": job.completed_at,
+        "sweep": job.sweep and job.sweep.value,
+    }
+
+
+_ROLLOUT = msgspec.json.Decoder(RolloutConfig)
+_ABORT = msgspec.json.Decoder(tuple[AbortCriterion, ...])
+_RETRY = msgspec.json.Decoder(tuple[RetryCriterion, ...])
+_PRESIGNED_URL = msgspec.json.Decoder(PresignedUrlConfig)
+_SCHEDULING = msgspec.json.Decoder(SchedulingConfig)
+_ARNS = msgspec.json.Decoder(tuple[str, ...])
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    (
+        key, scope, job_id, status, target_selection, description, namespace_id,
+        rollout, abort, retry, timeout_minutes, presigned_url,
+        scheduling, package_versions, force_canceled, reason_code, comment,
+        created_at, last_updated_at, completed_at, sweep,
+    ) = row  # fmt: skip
+    return Job(
+        key=key,
+        scope=scope,
+        job_id=job_id,
+        status=_STATUS[status],
+        target_selection=_SELECTION[target_selection],
+        description=description,
+        namespace_id=namespace_id,
+        config=JobConfig(
+            rollout=rollout and _ROLLOUT.decode(rollout),
+            abort=abort and _ABORT.decode(abort),
+            retry=retry and _RETRY.decode(retry),
+            in_progress_timeout_minutes=timeout_minutes,
+            presigned_url=presigned_url and _PRESIGNED_URL.decode(presigned_url),
+            scheduling=scheduling and _SCHEDULING.decode(scheduling),
+        ),
+        destination_package_versions=package_versions and _ARNS.decode(package_versions),
+        force_canceled=bool(force_canceled),
+        reason_code=reason_code,
+        comment=comment,
+        created_at=created_at,
+        last_updated_at=last_updated_at,
+        completed_at=completed_at,
+        sweep=_SWEEP[sweep],
+    )

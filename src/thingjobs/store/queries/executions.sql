@@ -1,0 +1,107 @@
+-- name: pending_of_things
+-- The pending executions of the things in :things ([scope, name] pairs), and the things that exist.
+SELECT t.scope, t.name, t.key,
+       e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
+       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
+FROM json_each(:things) n
+JOIN thing t ON t.scope = json_extract(n.value, '$[0]') AND t.name = json_extract(n.value, '$[1]')
+LEFT JOIN job_execution e ON e.thing_key = t.key AND e.status IN ('QUEUED', 'IN_PROGRESS');
+
+-- name: named_executions
+-- For each [scope, thing name, job id, number or null] of :names the execution it means, newest if null.
+SELECT n.key,
+       e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
+       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
+FROM json_each(:names) n
+JOIN thing t ON t.scope = json_extract(n.value, '$[0]') AND t.name = json_extract(n.value, '$[1]')
+JOIN job j ON j.scope = t.scope AND j.job_id = json_extract(n.value, '$[2]')
+JOIN job_execution e ON e.job_key = j.key AND e.thing_name = t.name AND e.thing_key = t.key
+ AND e.execution_number = coalesce(json_extract(n.value, '$[3]'),
+     (SELECT max(m.execution_number) FROM job_execution m
+      WHERE m.job_key = j.key AND m.thing_name = t.name));
+
+-- name: pending_of_thing
+-- What a thing still has to do.
+SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
+       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
+FROM job_execution e WHERE e.thing_key = :thing_key AND e.status IN ('QUEUED', 'IN_PROGRESS');
+
+-- name: execution_of_job
+-- One execution of a job on a thing; the newest if :execution_number is null.
+SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
+       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
+FROM job_execution e
+WHERE e.job_key = :job_key AND e.thing_name = :thing_name AND e.thing_key = :thing_key
+  AND (:execution_number IS NULL OR e.execution_number = :execution_number)
+ORDER BY e.execution_number DESC LIMIT 1;
+
+-- name: queue_executions
+-- Queue an execution, numbered after the highest that its thing has of the job.
+INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version, retry_attempt,
+                           force_canceled, queued_at, last_updated_at)
+SELECT :job_key, :thing_key, :thing_name,
+       coalesce((SELECT max(e.execution_number) FROM job_execution e
+                 WHERE e.job_key = :job_key AND e.thing_name = :thing_name), 0) + 1,
+       'QUEUED', 1, 0, 0, :now, :now;
+
+-- name: things_with_execution
+-- Which of the things in :thing_keys already have an execution of the job.
+SELECT e.thing_key
+FROM json_each(:members) n
+JOIN job_execution e ON e.job_key = :job_key AND e.thing_name = json_extract(n.value, '$[1]')
+ AND e.thing_key = json_extract(n.value, '$[0]');
+
+-- name: save_execution
+-- Store a decided change; :was is the version it was decided on.
+UPDATE job_execution SET status = :status, version = :version, force_canceled = :force_canceled,
+       status_details = :status_details, started_at = :started_at, last_updated_at = :last_updated_at,
+       in_progress_deadline_at = :in_progress_deadline_at, step_deadline_at = :step_deadline_at
+WHERE id = :id AND version = :was;
+
+-- name: delete_execution
+DELETE FROM job_execution WHERE id = :id;
+
+-- name: cancel_some
+-- Cancel up to :limit executions of a job that are in :status.
+UPDATE job_execution SET status = 'CANCELED', version = version + 1, force_canceled = :force,
+       last_updated_at = :now, in_progress_deadline_at = NULL, step_deadline_at = NULL
+WHERE id IN (SELECT id FROM job_execution WHERE job_key = :job_key AND status = :status LIMIT :limit);
+
+-- name: delete_some
+-- Delete up to :limit executions of a job that are in :status.
+DELETE FROM job_execution
+WHERE id IN (SELECT id FROM job_execution WHERE job_key = :job_key AND status = :status LIMIT :limit);
+
+-- name: executions_of_job_at
+-- A page of a job's executions in one status that changed at :last_updated_at, after (:thing_name, :number).
+SELECT e.thing_name, e.execution_number, e.status, e.queued_at, e.started_at, e.last_updated_at,
+       e.retry_attempt
+FROM job_execution e
+WHERE e.job_key = :job_key AND e.status = :status AND e.last_updated_at = :last_updated_at
+  AND e.thing_name >= :thing_name
+  AND (e.thing_name > :thing_name OR e.execution_number < :execution_number)
+ORDER BY e.thing_name, e.execution_number DESC LIMIT :limit;
+
+-- name: executions_of_job_before
+-- A page of a job's executions in one status that changed before :last_updated_at.
+SELECT e.thing_name, e.execution_number, e.status, e.queued_at, e.started_at, e.last_updated_at,
+       e.retry_attempt
+FROM job_execution e
+WHERE e.job_key = :job_key AND e.status = :status AND e.last_updated_at < :last_updated_at
+ORDER BY e.last_updated_at DESC, e.thing_name, e.execution_number DESC LIMIT :limit;
+
+-- name: executions_of_thing
+-- A page of a thing's executions, newest first, after (:queued_at, :id).
+SELECT j.job_id, e.execution_number, e.status, e.queued_at, e.started_at, e.last_updated_at,
+       e.retry_attempt, e.id
+FROM job_execution e JOIN job j ON j.key = e.job_key
+WHERE e.thing_key = :thing_key
+  AND e.queued_at <= :queued_at AND (e.queued_at < :queued_at OR e.id < :id)
+  AND (:status IS NULL OR e.status = :status)
+  AND (:job_id IS NULL OR j.job_id = :job_id)
+  AND (:namespace_id IS NULL OR j.namespace_id = :namespace_id)
+ORDER BY e.queued_at DESC, e.id DESC LIMIT :limit;

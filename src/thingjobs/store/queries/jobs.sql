@@ -1,0 +1,144 @@
+-- name: job_by_id
+-- A job by its id.
+SELECT key, scope, job_id, status, target_selection, description, namespace_id,
+       rollout_config, abort_config, retry_config, in_progress_timeout_minutes, presigned_url_config,
+       scheduling_config, destination_package_versions, force_canceled, reason_code, comment,
+       created_at, last_updated_at, completed_at, sweep
+FROM job WHERE scope = :scope AND job_id = :job_id;
+
+-- name: job_by_key
+-- A job by its key.
+SELECT key, scope, job_id, status, target_selection, description, namespace_id,
+       rollout_config, abort_config, retry_config, in_progress_timeout_minutes, presigned_url_config,
+       scheduling_config, destination_package_versions, force_canceled, reason_code, comment,
+       created_at, last_updated_at, completed_at, sweep
+FROM job WHERE key = :key;
+
+-- name: job_key_by_id
+-- Only the key: for the many requests that need no more.
+SELECT key FROM job WHERE scope = :scope AND job_id = :job_id;
+
+-- name: job_facts
+-- What decisions about executions need to know of the jobs in :keys.
+SELECT key, job_id, status, target_selection, namespace_id, in_progress_timeout_minutes, sweep
+FROM job WHERE key IN (SELECT value FROM json_each(:keys));
+
+-- name: insert_job
+-- Store a new job and give its key.
+INSERT INTO job (scope, job_id, status, target_selection, description, namespace_id,
+                 rollout_config, abort_config, retry_config, in_progress_timeout_minutes,
+                 presigned_url_config, scheduling_config, destination_package_versions,
+                 force_canceled, reason_code, comment, created_at, last_updated_at, completed_at, sweep)
+VALUES (:scope, :job_id, :status, :target_selection, :description, :namespace_id,
+        :rollout_config, :abort_config, :retry_config, :in_progress_timeout_minutes,
+        :presigned_url_config, :scheduling_config, :destination_package_versions,
+        :force_canceled, :reason_code, :comment, :created_at, :last_updated_at, :completed_at, :sweep)
+RETURNING key;
+
+-- name: save_job
+-- Store what can change of a job.
+UPDATE job SET status = :status, description = :description, rollout_config = :rollout_config,
+       abort_config = :abort_config, retry_config = :retry_config,
+       in_progress_timeout_minutes = :in_progress_timeout_minutes,
+       presigned_url_config = :presigned_url_config, force_canceled = :force_canceled,
+       reason_code = :reason_code, comment = :comment, last_updated_at = :last_updated_at,
+       completed_at = :completed_at, sweep = :sweep
+WHERE key = :key;
+
+-- name: complete_jobs
+-- Jobs whose last execution is finished.
+UPDATE job SET status = 'COMPLETED', completed_at = :now, last_updated_at = :now
+WHERE key IN (SELECT value FROM json_each(:keys));
+
+-- name: insert_document
+INSERT INTO job_document (job_key, document) VALUES (:job_key, :document);
+
+-- name: document_of_job
+-- The stored text, byte for byte.
+SELECT document FROM job_document WHERE job_key = :job_key;
+
+-- name: insert_target
+INSERT INTO job_target (job_key, position, arn, thing_key, group_key)
+VALUES (:job_key, :position, :arn, :thing_key, :group_key);
+
+-- name: targets_of_job
+SELECT arn, thing_key, group_key FROM job_target WHERE job_key = :job_key ORDER BY position;
+
+-- name: insert_counters
+INSERT INTO job_counters (job_key) VALUES (:job_key);
+
+-- name: counters_of_jobs
+-- Counters by job, in the order of ExecutionStatus.
+SELECT job_key, queued, in_progress, succeeded, failed, rejected, timed_out, canceled, removed
+FROM job_counters WHERE job_key IN (SELECT value FROM json_each(:keys));
+
+-- name: add_to_counters
+-- One statement per job and batch, in job order.
+UPDATE job_counters SET queued = queued + :QUEUED, in_progress = in_progress + :IN_PROGRESS,
+       succeeded = succeeded + :SUCCEEDED, failed = failed + :FAILED, rejected = rejected + :REJECTED,
+       timed_out = timed_out + :TIMED_OUT, canceled = canceled + :CANCELED, removed = removed + :REMOVED
+WHERE job_key = :job_key;
+
+-- name: standing_of_jobs
+-- What decides whether the jobs in :keys are complete.
+SELECT j.key, j.status, j.target_selection, EXISTS (SELECT 1 FROM rollout r WHERE r.job_key = j.key),
+       c.queued + c.in_progress
+FROM job j JOIN job_counters c ON c.job_key = j.key
+WHERE j.key IN (SELECT value FROM json_each(:keys));
+
+-- name: jobs_page
+-- A page of jobs, newest first, after (:created_at, :job_id).
+SELECT j.key, j.job_id, j.status, j.target_selection, j.created_at, j.last_updated_at, j.completed_at,
+       j.sweep, EXISTS (SELECT 1 FROM rollout r WHERE r.job_key = j.key),
+       (SELECT g.group_id FROM job_target t JOIN thing_group g ON g.key = t.group_key
+        WHERE t.job_key = j.key ORDER BY t.position LIMIT 1)
+FROM job j
+WHERE j.scope = :scope
+  AND j.created_at <= :created_at AND (j.created_at < :created_at OR j.job_id > :job_id)
+  AND (:target_selection IS NULL OR j.target_selection = :target_selection)
+  AND (:namespace_id IS NULL OR j.namespace_id = :namespace_id)
+ORDER BY j.created_at DESC, j.job_id LIMIT :limit;
+
+-- name: jobs_page_by_status
+-- The same for one status.
+SELECT j.key, j.job_id, j.status, j.target_selection, j.created_at, j.last_updated_at, j.completed_at,
+       j.sweep, EXISTS (SELECT 1 FROM rollout r WHERE r.job_key = j.key),
+       (SELECT g.group_id FROM job_target t JOIN thing_group g ON g.key = t.group_key
+        WHERE t.job_key = j.key ORDER BY t.position LIMIT 1)
+FROM job j
+WHERE j.scope = :scope AND j.status = :status
+  AND j.created_at <= :created_at AND (j.created_at < :created_at OR j.job_id > :job_id)
+  AND (:target_selection IS NULL OR j.target_selection = :target_selection)
+  AND (:namespace_id IS NULL OR j.namespace_id = :namespace_id)
+ORDER BY j.created_at DESC, j.job_id LIMIT :limit;
+
+-- name: jobs_page_by_target
+-- The same for the jobs that name the target :arn.
+SELECT j.key, j.job_id, j.status, j.target_selection, j.created_at, j.last_updated_at, j.completed_at,
+       j.sweep, EXISTS (SELECT 1 FROM rollout r WHERE r.job_key = j.key), NULL
+FROM job_target t JOIN job j ON j.key = t.job_key
+WHERE t.arn = :arn AND j.scope = :scope
+  AND j.created_at <= :created_at AND (j.created_at < :created_at OR j.job_id > :job_id)
+  AND (:status IS NULL OR j.status = :status)
+  AND (:target_selection IS NULL OR j.target_selection = :target_selection)
+  AND (:namespace_id IS NULL OR j.namespace_id = :namespace_id)
+ORDER BY j.created_at DESC, j.job_id LIMIT :limit;
+
+-- name: count_jobs_in_deletion
+SELECT count(*) FROM job WHERE scope = :scope AND status = 'DELETION_IN_PROGRESS';
+
+-- name: jobs_to_sweep
+-- Jobs whose executions are still being canceled or deleted.
+SELECT key FROM job WHERE sweep IS NOT NULL ORDER BY key LIMIT :limit;
+
+-- name: delete_targets_of_job
+DELETE FROM job_target WHERE job_key = :key;
+
+-- name: delete_document_of_job
+DELETE FROM job_document WHERE job_key = :key;
+
+-- name: delete_counters_of_job
+DELETE FROM job_counters WHERE job_key = :key;
+
+-- name: delete_job
+DELETE FROM job WHERE key = :key;

@@ -1,0 +1,36 @@
+-- name: insert_rollout
+-- Begin a walk over some of a job's targets.
+INSERT INTO rollout (job_key, end_position, snapshot_seq, limited, position, depth, group_name, after_thing,
+                     started_at, next_tick_at, notified)
+VALUES (:job_key, :end_position, :snapshot_seq, :limited, :position, 0, '', '', :now, :now, 0)
+RETURNING key;
+
+-- name: rollout_by_key
+SELECT key, job_key, end_position, snapshot_seq, limited, position, depth, group_name, after_thing,
+       started_at, next_tick_at, notified
+FROM rollout WHERE key = :key;
+
+-- name: rollouts_of_job
+SELECT key, job_key, end_position, snapshot_seq, limited, position, depth, group_name, after_thing,
+       started_at, next_tick_at, notified
+FROM rollout WHERE job_key = :job_key ORDER BY key;
+
+-- name: rollouts_due
+-- What has a tick due at :now, the longest due first.
+SELECT key FROM rollout WHERE next_tick_at <= :now ORDER BY next_tick_at, key LIMIT :limit;
+
+-- name: next_tick_at
+-- When the first tick after :now is due.
+SELECT min(next_tick_at) FROM rollout WHERE next_tick_at > :now;
+
+-- name: save_rollout
+-- Where the walk stands after a tick.
+UPDATE rollout SET position = :position, depth = :depth, group_name = :group_name,
+       after_thing = :after_thing, next_tick_at = :next_tick_at, notified = :notified
+WHERE key = :key;
+
+-- name: delete_rollout
+DELETE FROM rollout WHERE key = :key;
+
+-- name: delete_rollouts_of_job
+DELETE FROM rollout WHERE job_key = :job_key;

@@ -1,0 +1,89 @@
+"""The embedded store: one data directory, one writer, a few readers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from thingjobs.domain.effects import Effect
+from thingjobs.domain.model import Scope
+from thingjobs.store.batcher import Batcher, Item, Readers, SetOperation, Statistics
+from thingjobs.store.migrate import migrate
+from thingjobs.store.sqlite import Database, connect, lock_directory
+from thingjobs.store.tx import Tx
+
+T = TypeVar("T")
+
+FILE_NAME = "thingjobs.db"
+
+
+class Store:
+    """Runs functions of a transaction; each is answered when what it did is durable.
+
+    Made, used and closed on the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        now: Callable[[], int],
+        readers: int,
+        publish: Callable[[Sequence[Effect]], None],
+    ) -> None:
+        """Open or create the data directory.
+
+        Errors: DataDirectoryInUse, SchemaTooNew, OSError, sqlite3.Error.
+        """
+        self._lock = lock_directory(directory)
+        path = directory / FILE_NAME
+        path.touch(mode=0o600)
+        os.chmod(path, 0o600)
+        writing = connect(path, read_only=False)
+        self.schema_version = migrate(writing)
+        reading = [connect(path, read_only=True) for _ in range(readers)]
+        loop = asyncio.get_running_loop()
+        self._databases: list[Database] = [*reading, writing]
+        self._writer = Batcher(Tx(writing), now, loop, publish)
+        self._readers = Readers([Tx(database) for database in reading], now, loop)
+        self._scopes: dict[tuple[str, str], Scope] = {}
+
+    def write(self, run: Callable[[Tx, int], T]) -> asyncio.Future[T]:
+        """Run ``run(tx, now)`` with whatever else waits. Errors: ServiceUnavailable, and what it raises."""
+        return self._writer.submit(run)
+
+    def write_item(self, operation: SetOperation[Item], item: Item) -> asyncio.Future[Any]:
+        """Have a set operation decide ``item`` with all others of the same batch."""
+        return self._writer.submit_item(operation, item)
+
+    def read(self, run: Callable[[Tx, int], T]) -> asyncio.Future[T]:
+        """Run ``run(tx, now)`` on a snapshot that holds all that was answered before."""
+        return self._readers.submit(run)
+
+    async def scope(self, account: str, region: str) -> Scope:
+        """The scope of an account and region, made when first asked for."""
+        scope = self._scopes.get((account, region))
+        if scope is None:
+            scope = await self.write(lambda tx, now: tx.scopes.get_or_create(account, region))
+            self._scopes[account, region] = scope
+        return scope
+
+    async def probe(self) -> None:
+        """Write something, to learn whether the disk takes it. Errors: ServiceUnavailable."""
+        await self.write(lambda tx, now: tx.scopes.remember("probed_at", str(now)))
+
+    @property
+    def statistics(self) -> tuple[Statistics, Statistics]:
+        """Of the writer and of the readers."""
+        return self._writer.statistics, self._readers.statistics
+
+    def close(self) -> None:
+        """Finish what was accepted and let go of the data directory."""
+        self._writer.stop()
+        self._readers.stop()
+        for database in self._databases:
+            database.connection.close()
+        self._lock.close()
