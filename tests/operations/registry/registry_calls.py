@@ -369,7 +369,9 @@ class Registry:
         return key, seq
 
 
-def payload(attributes: Mapping[str, str] | None, *, merge: bool | None = None) -> iot.AttributePayload | None:
+def payload(
+    attributes: Mapping[str, str] | None, *, merge: bool | None = None
+) -> iot.AttributePayload | None:
     if attributes is None and merge is None:
         return None
     return iot.AttributePayload(attributes=None if attributes is None else dict(attributes), merge=merge)
