@@ -5,7 +5,30 @@ Run by the interpreter of the project's own environment, because it imports thin
 """
 
 import argparse
+import itertools
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from thingjobs.auth.keys import DEFAULT_ACCOUNT
+from thingjobs.domain.arn import thing_group_arn
+from thingjobs.domain.model import ExecutionStatus, JobKey
+from thingjobs.operations import jobs, rollout, thing_groups, things
+from thingjobs.operations.call import Call, Endpoints
+from thingjobs.operations.device import Command, DeviceOperations
+from thingjobs.store.migrate import migrate
+from thingjobs.store.sqlite import connect, lock_directory
+from thingjobs.store.store import FILE_NAME
+from thingjobs.store.tx import Tx
+from thingjobs.wire.shapes import iot, iot_jobs_data
+
+REGION = "us-east-1"
+IN_ONE_TRANSACTION = 2_000
+REPORTS_IN_ONE_SET = 500
+TICK = 60_000
+DOCUMENT = '{"operation":"bench"}'
 
 
 def bulk_load(data_dir: Path, things: int, group: str, executions: int) -> None:
@@ -14,15 +37,120 @@ def bulk_load(data_dir: Path, things: int, group: str, executions: int) -> None:
     - Things are ``{group}-{number:07d}``, numbers 0 to ``things`` - 1, without type and attributes; all are
       direct members of the static thing group ``group``. Their scope is the one that the credentials of
       ``thingjobs env --data DIR`` sign for, so that API calls made with these see everything.
-    - Executions belong to COMPLETED snapshot jobs ``{group}-history-{k}``, k = 0, 1, …, targeting ``group``:
+    - Executions belong to finished snapshot jobs ``{group}-history-{k}``, k = 0, 1, …, targeting ``group``:
       each job takes the things in name order, one SUCCEEDED execution per thing, until ``executions`` are
-      stored. So a million executions on a million things are one job; on 8,000 things they are 125.
+      stored; a last job that would give more is canceled. So a million executions on a million things are one job; on 8,000 things they are 125.
       Counters agree with the rows.
     - May be called again on the same directory with another ``group``. A missing directory is made.
     - Goes through the project's own operations and store, in sets of some thousands, so that the rows are
       those which the API would have written.
     """
-    raise NotImplementedError(f"{executions} executions on {things} things of {group} in {data_dir}")
+    lock = lock_directory(data_dir)
+    database = connect(data_dir / FILE_NAME, read_only=False)
+    migrate(database)
+    loader = _Loader(Tx(database), group)
+    loader.register(things)
+    for k in itertools.count():
+        if executions <= 0:
+            break
+        executions -= loader.finish_job(f"{group}-history-{k}", min(executions, things))
+    database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.connection.close()
+    lock.close()
+
+
+class _Loader:
+    """Calls the operations as the server would, many in each transaction."""
+
+    def __init__(self, tx: Tx, group: str) -> None:
+        self._tx = tx
+        self._group = group
+        self._operations = DeviceOperations()
+        with self._transaction():
+            self._scope = tx.scopes.get_or_create(DEFAULT_ACCOUNT, REGION)
+        # Minutes of rollout are wound through; they end before the present.
+        self._now = time.time_ns() // 1_000_000 - 30 * 86_400_000
+
+    def register(self, count: int) -> None:
+        tx, group = self._tx, self._group
+        with self._transaction():
+            thing_groups.create_thing_group(
+                self._call(), tx, iot.CreateThingGroupRequest(thing_group_name=group)
+            )
+        for first in range(0, count, IN_ONE_TRANSACTION):
+            with self._transaction():
+                call = self._call()
+                for number in range(first, min(first + IN_ONE_TRANSACTION, count)):
+                    name = self._name(number)
+                    things.create_thing(call, tx, iot.CreateThingRequest(thing_name=name))
+                    thing_groups.add_thing_to_thing_group(
+                        call, tx, iot.AddThingToThingGroupRequest(thing_name=name, thing_group_name=group)
+                    )
+
+    def finish_job(self, job_id: str, count: int) -> int:
+        """Roll a job out to the group until ``count`` things have succeeded; what is left is canceled."""
+        with self._transaction():
+            jobs.create_job(
+                self._call(),
+                self._tx,
+                iot.CreateJobRequest(
+                    job_id=job_id, targets=[thing_group_arn(self._scope, self._group)], document=DOCUMENT
+                ),
+            )
+            key = self._tx.jobs.key(self._scope.id, job_id)
+            assert key is not None
+        reported = 0
+        while reported < count:
+            queued = self._tx.jobs.counters(key)[ExecutionStatus.QUEUED]
+            for first in range(reported, min(reported + queued, count), REPORTS_IN_ONE_SET):
+                last = min(first + REPORTS_IN_ONE_SET, reported + queued, count)
+                self._report(job_id, first, last)
+            reported = min(reported + queued, count)
+            if reported < count:
+                self._tick(key)
+        if self._tx.rollouts.of_job(key):
+            with self._transaction():
+                jobs.cancel_job(self._call(), self._tx, iot.CancelJobRequest(job_id=job_id))
+        return reported
+
+    def _report(self, job_id: str, first: int, last: int) -> None:
+        commands = [
+            Command(
+                self._scope.id,
+                iot_jobs_data.UpdateJobExecutionRequest(
+                    job_id=job_id, thing_name=self._name(number), status="SUCCEEDED"
+                ),
+            )
+            for number in range(first, last)
+        ]
+        with self._transaction():
+            answers = self._operations.apply(self._tx, commands, self._now)
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        if refused:
+            raise refused[0]
+
+    def _tick(self, key: JobKey) -> None:
+        self._now += TICK
+        with self._transaction():
+            for each in self._tx.rollouts.of_job(key):
+                rollout.tick(self._tx, each.key, self._now)
+
+    def _name(self, number: int) -> str:
+        return f"{self._group}-{number:07d}"
+
+    def _call(self) -> Call:
+        return Call(self._scope, self._now, _new_id, Endpoints("-", "-", "-"))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._tx.begin()
+        yield
+        self._tx.commit()
+        self._tx.take_effects()
+
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 def main() -> None:

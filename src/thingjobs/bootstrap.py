@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
-import uvicorn
 
 from thingjobs.auth.keys import DEFAULT_ACCOUNT, FILE_NAME, AccessKeys
 from thingjobs.clock import Clock, ManualClock, SystemClock
@@ -17,7 +16,7 @@ from thingjobs.engine.engine import Engine
 from thingjobs.http.admin import Admin
 from thingjobs.http.app import App
 from thingjobs.http.identity import AnyoneIdentity, Identity, SignedIdentity
-from thingjobs.http.protocol import BoundedProtocol
+from thingjobs.http.server import Server
 from thingjobs.metrics import Metrics
 from thingjobs.operations.background import MANUAL_CLOCK
 from thingjobs.operations.call import Endpoints
@@ -26,7 +25,6 @@ from thingjobs.settings import DevSettings, ServeSettings, Settings
 from thingjobs.store.store import Store
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-SHUTDOWN_SECONDS = 10
 SWITCH_INTERVAL_S = 0.001
 """How long one of the three kinds of thread may keep the others waiting for the interpreter."""
 
@@ -101,21 +99,8 @@ async def _serve(settings: Settings, identity: Identity, listener: socket.socket
             metrics=metrics,
         )
         engine.start(store)
-        server = uvicorn.Server(
-            uvicorn.Config(
-                app,
-                http=BoundedProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-            )
-        )
         log.info("listening", http=f"http://{address}", data=str(settings.data), clock=clock.mode)
-        await server.serve(sockets=[listener])
+        await Server(app).serve(sockets=[listener])
         log.info("stopping")
     finally:
         await engine.stop()

@@ -36,12 +36,13 @@ def schema_version(database: Database) -> int:
     return int(row[0])
 
 
-def migrate(database: Database) -> int:
+def migrate(database: Database, steps: Sequence[tuple[int, str]] | None = None) -> int:
     """Run what is missing, each migration in a transaction of its own; the version reached.
 
+    ``steps``: the program's own migrations if none are given.
     Errors: SchemaTooNew, with nothing changed.
     """
-    steps = migrations()
+    steps = migrations() if steps is None else steps
     version = schema_version(database)
     if version > steps[-1][0]:
         raise SchemaTooNew(
