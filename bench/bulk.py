@@ -18,6 +18,7 @@ from thingjobs.domain.model import ExecutionStatus, JobKey
 from thingjobs.operations import jobs, rollout, thing_groups, things
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.device import Command, DeviceOperations
+from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.store.migrate import migrate
 from thingjobs.store.sqlite import connect, lock_directory
 from thingjobs.store.store import FILE_NAME
@@ -65,7 +66,7 @@ class _Loader:
     def __init__(self, tx: Tx, group: str) -> None:
         self._tx = tx
         self._group = group
-        self._operations = DeviceOperations()
+        self._operations = DeviceOperations(DeviceDocuments())
         with self._transaction():
             self._scope = tx.scopes.get_or_create(DEFAULT_ACCOUNT, REGION)
         # Minutes of rollout are wound through; they end before the present.

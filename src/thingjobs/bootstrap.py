@@ -20,6 +20,8 @@ from thingjobs.http.server import Server
 from thingjobs.metrics import Metrics
 from thingjobs.operations.background import MANUAL_CLOCK
 from thingjobs.operations.call import Endpoints
+from thingjobs.operations.device_documents import DeviceDocuments
+from thingjobs.operations.notifications import Notifier
 from thingjobs.operations.planes import ControlPlane, DevicePlane
 from thingjobs.settings import DevSettings, ServeSettings, Settings
 from thingjobs.store.store import Store
@@ -83,7 +85,14 @@ async def _serve(settings: Settings, identity: Identity, listener: socket.socket
     address = _address(listener)
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
     engine = Engine(clock)
-    store = Store(settings.data, now=clock.now, readers=settings.readers, publish=engine.publish)
+    documents = DeviceDocuments()
+    store = Store(
+        settings.data,
+        now=clock.now,
+        readers=settings.readers,
+        publish=engine.publish,
+        follower=Notifier(documents),
+    )
     try:
         if isinstance(clock, ManualClock):
             stands_at = await store.read(lambda tx, _: tx.scopes.recall(MANUAL_CLOCK))
@@ -94,7 +103,7 @@ async def _serve(settings: Settings, identity: Identity, listener: socket.socket
             identity=identity,
             store=store,
             control=ControlPlane(store, Endpoints(device=host, jobs=host, credentials=host)),
-            device=DevicePlane(store),
+            device=DevicePlane(store, documents),
             admin=Admin(identity=identity, store=store, clock=clock, engine=engine, metrics=metrics),
             metrics=metrics,
         )

@@ -29,13 +29,30 @@ def recall(name: str) -> Callable[[Tx, int], str | None]:
     return lambda tx, now: tx.scopes.recall(name)
 
 
+class NoFollower:
+    """Looks at nothing."""
+
+    def follow(self, tx: Tx, effects: Sequence[Effect], now: int) -> Sequence[Effect]:
+        return ()
+
+    def settled(self, committed: bool) -> None:
+        pass
+
+    def has_more(self) -> bool:
+        return False
+
+
+def a_store(directory: Path) -> Store:
+    return Store(directory, now=lambda: NOW, readers=1, publish=lambda effects: None, follower=NoFollower())
+
+
 @asynccontextmanager
 async def opened(directory: Path, published: list[Effect] | None = None) -> AsyncIterator[Store]:
     def publish(effects: Sequence[Effect]) -> None:
         if published is not None:
             published.extend(effects)
 
-    store = Store(directory, now=lambda: NOW, readers=2, publish=publish)
+    store = Store(directory, now=lambda: NOW, readers=2, publish=publish, follower=NoFollower())
     try:
         yield store
     finally:
@@ -198,7 +215,9 @@ def test_readers_cannot_write(tmp_path: Path) -> None:
 
 def test_stopping_finishes_what_was_accepted_and_refuses_the_rest(tmp_path: Path) -> None:
     async def work() -> None:
-        store = Store(tmp_path, now=lambda: NOW, readers=1, publish=lambda effects: None)
+        store = Store(
+            tmp_path, now=lambda: NOW, readers=1, publish=lambda effects: None, follower=NoFollower()
+        )
         accepted = [store.write(remember(f"n{i}", "x")) for i in range(300)]
         store.close()
         await asyncio.gather(*accepted)
@@ -214,7 +233,9 @@ def test_a_data_directory_has_one_server(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path):
             with pytest.raises(DataDirectoryInUse, match="in use by another thingjobs server"):
-                Store(tmp_path, now=lambda: NOW, readers=1, publish=lambda effects: None)
+                Store(
+                    tmp_path, now=lambda: NOW, readers=1, publish=lambda effects: None, follower=NoFollower()
+                )
         async with opened(tmp_path) as again:
             assert await again.read(recall("n")) is None
 

@@ -6,10 +6,13 @@ Source: Jobs developer guide, "job notifications" (10 entries, IN_PROGRESS first
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 from thingjobs.domain.model import PENDING, ExecutionStatus, JobExecution, JobFacts, JobStatus
 
 LISTED = 10
+
+T = TypeVar("T")
 
 
 def is_visible(execution: JobExecution, job: JobFacts) -> bool:
@@ -30,6 +33,6 @@ def in_order(executions: Iterable[JobExecution]) -> list[JobExecution]:
     return pending
 
 
-def listed(ordered: Sequence[JobExecution]) -> Sequence[JobExecution]:
+def listed(ordered: Sequence[T]) -> Sequence[T]:
     """What GetPendingJobExecutions and notify show of a longer list."""
     return ordered[:LISTED]

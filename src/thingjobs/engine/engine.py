@@ -8,10 +8,12 @@ fails does not stop the others, and devices' reports go in between.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 
 from thingjobs.clock import Clock, ManualClock
+from thingjobs.domain.effects import Effect, WorkDue
 from thingjobs.domain.errors import ServiceUnavailable
 from thingjobs.operations import background
 from thingjobs.store.store import Store
@@ -32,9 +34,10 @@ class Engine:
         self._store: Store | None = None
         self._task: asyncio.Task[None] | None = None
 
-    def publish(self, effects: object) -> None:
-        """Take the effects of a commit: so far each means that there may be work."""
-        self._hint.set()
+    def publish(self, effects: Sequence[Effect]) -> None:
+        """Take the effects of a commit."""
+        if any(isinstance(effect, WorkDue) for effect in effects):
+            self._hint.set()
 
     def start(self, store: Store) -> None:
         self._store = store

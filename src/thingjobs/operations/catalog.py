@@ -43,6 +43,7 @@ _WRITING: Mapping[str, OperationFunction] = {
     "UpdateThing": things.update_thing,
     "UpdateThingGroup": thing_groups.update_thing_group,
     "UpdateThingGroupsForThing": thing_groups.update_thing_groups_for_thing,
+    "UpdateThingType": thing_types.update_thing_type,
 }
 
 _READING: Mapping[str, OperationFunction] = {

@@ -13,26 +13,25 @@ from typing import NamedTuple
 
 from thingjobs.domain import execution as rules
 from thingjobs.domain import pending
-from thingjobs.domain.document import device_spelling
+from thingjobs.domain.effects import PendingChanged
 from thingjobs.domain.errors import ResourceNotFound, ServiceError, TerminalStateReached
 from thingjobs.domain.model import (
     TERMINAL,
     ExecutionStatus,
     JobExecution,
     JobFacts,
-    JobKey,
     JobStatus,
     ScopeId,
     ThingKey,
 )
 from thingjobs.domain.timestamps import whole_seconds
 from thingjobs.operations.completion import CounterChanges, complete_finished
+from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.store.executions import ExecutionName, ThingName
 from thingjobs.store.tx import Tx
 from thingjobs.wire.shapes import iot_jobs_data as shapes
 
 NEXT = "$next"
-MAX_CACHED_DOCUMENTS = 1024
 
 Request = (
     shapes.GetPendingJobExecutionsRequest
@@ -56,10 +55,10 @@ class Command(NamedTuple):
 
 
 class DeviceOperations:
-    """The data plane's operations. It holds nothing but job documents, which never change."""
+    """The data plane's operations. They remember nothing but job documents, which never change."""
 
-    def __init__(self) -> None:
-        self._documents: dict[JobKey, str] = {}
+    def __init__(self, documents: DeviceDocuments) -> None:
+        self._documents = documents
 
     def changes(self, request: Request) -> bool:
         """Whether a request may change something, and so has to go through ``apply``."""
@@ -123,7 +122,7 @@ class DeviceOperations:
         )
         working.change(before, after)
         return shapes.StartNextPendingJobExecutionResponse(
-            execution=_described(after, job, self._document(tx, job), now)
+            execution=_described(after, job, self._documents.text(tx, job.job_key), now)
         )
 
     def _update(
@@ -149,7 +148,7 @@ class DeviceOperations:
         )
         return shapes.UpdateJobExecutionResponse(
             execution_state=state if request.include_job_execution_state else None,
-            job_document=self._document(tx, job) if request.include_job_document else None,
+            job_document=self._documents.text(tx, job.job_key) if request.include_job_document else None,
         )
 
     def _describe(
@@ -171,18 +170,8 @@ class DeviceOperations:
             execution, job = working.named(index, request.job_id, request.thing_name)
             if rules.as_seen_by_device(execution, job).status in TERMINAL:
                 raise TerminalStateReached
-        document = None if request.include_job_document is False else self._document(tx, job)
+        document = None if request.include_job_document is False else self._documents.text(tx, job.job_key)
         return shapes.DescribeJobExecutionResponse(execution=_described(execution, job, document, now))
-
-    def _document(self, tx: Tx, job: JobFacts) -> str:
-        """A job's document in the spelling devices get."""
-        text = self._documents.get(job.job_key)
-        if text is None:
-            text = device_spelling(tx.jobs.document(job.job_key))
-            if len(self._documents) >= MAX_CACHED_DOCUMENTS:
-                self._documents.pop(next(iter(self._documents)), None)
-            self._documents[job.job_key] = text
-        return text
 
 
 class _Working:
@@ -204,15 +193,19 @@ class _Working:
         self._things: dict[ThingName, ThingKey] = {}
         self._queues: dict[ThingKey, list[int]] = {}
         self._named: dict[int, int] = {}
+        self._scopes: dict[int, ScopeId] = {}
         if queues:
             things, pending_executions = tx.executions.pending_of_things(queues)
             self._things.update(things)
             loaded += pending_executions
+            scopes = {key: scope for (scope, _), key in things.items()}
             for execution in pending_executions:
                 self._queues.setdefault(execution.thing_key, []).append(execution.id)
+                self._scopes[execution.id] = scopes[execution.thing_key]
         if names:
             for at, execution in tx.executions.named(names).items():
                 self._named[positions[at]] = execution.id
+                self._scopes[execution.id] = names[at][0]
                 loaded.append(execution)
         self._before: dict[int, JobExecution] = {execution.id: execution for execution in loaded}
         self._now: dict[int, JobExecution] = dict(self._before)
@@ -246,7 +239,9 @@ class _Working:
         tx.executions.save(changed)
         counters = CounterChanges()
         for was, now_is in changed:
-            counters.moved(was.job_key, was.status, now_is.status)
+            if was.status is not now_is.status:
+                counters.moved(was.job_key, was.status, now_is.status)
+                tx.record(PendingChanged(self._scopes[was.id], (was.thing_name,)))
         counters.save(tx)
         complete_finished(tx, counters.finished, now)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from thingjobs.domain import execution as rules
 from thingjobs.domain.arn import thing_arn
+from thingjobs.domain.effects import PendingChanged
 from thingjobs.domain.errors import InvalidRequest, JobNotFound, ResourceNotFound
 from thingjobs.domain.model import ExecutionStatus, JobExecution, JobKey, ThingKey
 from thingjobs.domain.paging import decode_token, encode_token
@@ -116,6 +117,7 @@ def cancel_job_execution(call: Call, tx: Tx, request: iot.CancelJobExecutionRequ
     counters.moved(job_key, before.status, after.status)
     counters.save(tx)
     complete_finished(tx, counters.finished, call.now)
+    tx.record(PendingChanged(call.scope.id, (request.thing_name,)))
 
 
 def delete_job_execution(call: Call, tx: Tx, request: iot.DeleteJobExecutionRequest) -> None:
@@ -130,6 +132,7 @@ def delete_job_execution(call: Call, tx: Tx, request: iot.DeleteJobExecutionRequ
     counters.deleted(job_key, execution.status)
     counters.save(tx)
     complete_finished(tx, counters.finished, call.now)
+    tx.record(PendingChanged(call.scope.id, (request.thing_name,)))
 
 
 def remove_executions_of_thing(tx: Tx, thing_key: ThingKey, now: int) -> None:

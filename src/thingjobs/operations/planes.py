@@ -14,6 +14,7 @@ from thingjobs.domain.model import Scope, ScopeId
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.catalog import CONTROL
 from thingjobs.operations.device import Command, DeviceOperations, Request, Response
+from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.store.store import Store
 from thingjobs.store.tx import Tx
 
@@ -41,9 +42,9 @@ class ControlPlane:
 class DevicePlane:
     """Devices' requests: those that may change something are decided in sets, the rest on a snapshot."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, documents: DeviceDocuments) -> None:
         self._store = store
-        self._operations = DeviceOperations()
+        self._operations = DeviceOperations(documents)
 
     async def answer(self, scope: ScopeId, request: Request) -> Response:
         """Errors: ServiceError."""

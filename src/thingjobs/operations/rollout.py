@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from thingjobs.domain import rollout as rules
 from thingjobs.domain.arn import parse_arn
-from thingjobs.domain.effects import WorkDue
+from thingjobs.domain.effects import PendingChanged, WorkDue
 from thingjobs.domain.model import ExecutionStatus, Job, Target, TargetSelection, ThingKey
 from thingjobs.domain.rollout import Cursor, Rollout
 from thingjobs.operations.completion import CounterChanges, complete_finished
@@ -72,7 +72,9 @@ def _walk(tx: Tx, job: Job, rollout: Rollout, size: int, now: int) -> tuple[Curs
         # One more than wanted is looked for: without it this target is done, and the rollout perhaps too.
         steps = _steps(tx, job, rollout, targets[cursor.position], cursor, left + 1)
         new = _not_given_yet(tx, rollout, cursor, steps[:left])
-        tx.executions.queue(job.key, new, now)
+        if new:
+            tx.executions.queue(job.key, new, now)
+            tx.record(PendingChanged(job.scope, tuple(name for _, name in new)))
         queued += len(new)
         if len(steps) <= left:
             cursor = Cursor(cursor.position + 1)

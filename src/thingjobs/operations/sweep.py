@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thingjobs.domain.arn import job_arn
-from thingjobs.domain.effects import WorkDue
+from thingjobs.domain.effects import VisibilityChanged, WorkDue
 from thingjobs.domain.job import SWEPT_AT_ONCE
 from thingjobs.domain.model import PENDING, ExecutionStatus, Job, JobKey, Sweep
 from thingjobs.operations.completion import CounterChanges
@@ -30,6 +30,7 @@ def begin(tx: Tx, job: Job, now: int) -> None:
     counters = tx.jobs.counters(job.key)
     if sum(counters[status] for status in _SWEPT[job.sweep]) <= SWEPT_AT_ONCE:
         some(tx, job.key, limit=SWEPT_AT_ONCE + 1, now=now)
+    tx.record(VisibilityChanged(job.scope))
     tx.record(WorkDue())
 
 

@@ -20,7 +20,6 @@ TAGGABLE = frozenset({"job", "jobtemplate", "thinggroup", "thingtype", "policy"}
 NOT_TAGGABLE = frozenset({"thing", "cert"})
 
 INVALID_INPUT = "Invalid request exception. Please check the input."
-MISSING_VALUE_IN_JOBS = "Invalid tag parameter exception. Please check the input."
 MISSING_VALUE_IN_REGISTRY = "All tags in request should have keys and values."
 _TOO_MANY = "Too many tags provided in the request. Please check the input."
 _NONE_GIVEN = "The validated collection is empty"

@@ -40,6 +40,22 @@ class SetOperation(Protocol[Item]):
     def __call__(self, tx: Tx, items: Sequence[Item], now: int, /) -> Sequence[Any]: ...
 
 
+class Follower(Protocol):
+    """Looks at what each batch changed, inside its transaction, and may add effects of its own."""
+
+    def follow(self, tx: Tx, effects: Sequence[Effect], now: int) -> Sequence[Effect]:
+        """Called before each commit; ``effects`` are those that the batch recorded."""
+        ...
+
+    def settled(self, committed: bool) -> None:
+        """Called after each ``follow`` with how its transaction ended."""
+        ...
+
+    def has_more(self) -> bool:
+        """Whether it has work left that should not wait for the next batch."""
+        ...
+
+
 @dataclass(slots=True)
 class _Work:
     run: Callable[[Tx, int], Any] | None
@@ -93,31 +109,35 @@ class _Worker(Generic[T]):
         return work.future
 
     def _serve(self, tx: Tx) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            batch = [first]
-            last = False
-            while len(batch) < MAX_BATCH:
-                try:
-                    more = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if more is None:
-                    last = True
-                    break
-                batch.append(more)
+        stopping = False
+        while not stopping:
+            batch, stopping = self._gather()
             started = time.perf_counter()
-            left = batch
-            while left:
-                done, left, effects = self._run_batch(tx, left)
+            while True:
+                done, batch, effects = self._run_batch(tx, batch)
                 self.statistics.batches += 1
                 self.statistics.operations += len(done)
                 self._loop.call_soon_threadsafe(self._answer, done, effects)
+                if not batch:
+                    break
             self.statistics.seconds_busy += time.perf_counter() - started
-            if last:
-                return
+
+    def _gather(self) -> tuple[list[_Work], bool]:
+        """Wait for work, take what there is of it, and say whether it is the last."""
+        batch: list[_Work] = []
+        while len(batch) < MAX_BATCH:
+            try:
+                work = self._queue.get(block=not batch and not self._has_more())
+            except queue.Empty:
+                break
+            if work is None:
+                return batch, True
+            batch.append(work)
+        return batch, False
+
+    def _has_more(self) -> bool:
+        """Whether an empty batch would find something to do."""
+        return False
 
     def _run_batch(self, tx: Tx, batch: list[_Work]) -> tuple[list[_Work], list[_Work], list[Effect]]:
         """Do some of ``batch``: what is done, what is left for the next round, what to publish."""
@@ -142,10 +162,12 @@ class Batcher(_Worker[Any]):
         now: Callable[[], int],
         loop: asyncio.AbstractEventLoop,
         publish: Callable[[Sequence[Effect]], None],
+        follower: Follower,
     ) -> None:
         super().__init__("writer", loop)
         self._now = now
         self._publish = publish
+        self._follower = follower
         self._start(tx)
 
     def submit(self, run: Callable[[Tx, int], T]) -> asyncio.Future[T]:
@@ -161,9 +183,13 @@ class Batcher(_Worker[Any]):
         if effects:
             self._publish(effects)
 
+    def _has_more(self) -> bool:
+        return self._follower.has_more()
+
     def _run_batch(self, tx: Tx, batch: list[_Work]) -> tuple[list[_Work], list[_Work], list[Effect]]:
         until = time.perf_counter() + HOLD_SECONDS
         done: list[_Work] = []
+        left: list[_Work] = []
         units = _units(batch)
         try:
             tx.begin()
@@ -174,18 +200,24 @@ class Batcher(_Worker[Any]):
                 if time.perf_counter() > until:
                     left = [work for later in units[i + 1 :] for work in later]
                     break
-            else:
-                left = []
+            effects = tx.take_effects()
+            effects += self._follower.follow(tx, effects, now)
             tx.commit()
-        except sqlite3.Error as error:
+        except Exception as error:
             # Nothing of the batch is in the database now, whatever each piece thought of itself.
             tx.rollback()
+            self._follower.settled(committed=False)
             self.statistics.failed_batches += 1
-            failure = environment_failure(error) or error
             for work in batch:
-                work.error = failure
+                work.error = _failure(error)
             return batch, [], []
-        return done, left, tx.take_effects()
+        self._follower.settled(committed=True)
+        return done, left, effects
+
+
+def _failure(error: Exception) -> Exception:
+    """What callers are told of a transaction that did not come to its end."""
+    return (environment_failure(error) or error) if isinstance(error, sqlite3.Error) else error
 
 
 def _units(batch: list[_Work]) -> list[list[_Work]]:
@@ -251,20 +283,21 @@ class Readers(_Worker[Any]):
             tx.begin_read()
             now = self._now()
             for work in batch:
-                try:
-                    assert work.run is not None
-                    work.outcome = work.run(tx, now)
-                except ServiceError as error:
-                    work.error = error
-                except sqlite3.Error:
-                    raise
-                except Exception as error:
-                    work.error = error
+                _run_reading(tx, work, now)
             tx.commit()
-        except sqlite3.Error as error:
+        except Exception as error:
             tx.rollback()
             self.statistics.failed_batches += 1
-            failure = environment_failure(error) or error
             for work in batch:
-                work.error = failure
+                work.error = _failure(error)
         return batch, [], []
+
+
+def _run_reading(tx: Tx, work: _Work, now: int) -> None:
+    assert work.run is not None
+    try:
+        work.outcome = work.run(tx, now)
+    except sqlite3.Error:
+        raise
+    except Exception as error:
+        work.error = error

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from thingjobs.domain.effects import Effect
 from thingjobs.domain.model import Scope
-from thingjobs.store.batcher import Batcher, Item, Readers, SetOperation, Statistics
+from thingjobs.store.batcher import Batcher, Follower, Item, Readers, SetOperation, Statistics
 from thingjobs.store.migrate import migrate
 from thingjobs.store.sqlite import Database, connect, lock_directory
 from thingjobs.store.tx import Tx
@@ -33,6 +33,7 @@ class Store:
         now: Callable[[], int],
         readers: int,
         publish: Callable[[Sequence[Effect]], None],
+        follower: Follower,
     ) -> None:
         """Open or create the data directory.
 
@@ -47,7 +48,7 @@ class Store:
         reading = [connect(path, read_only=True) for _ in range(readers)]
         loop = asyncio.get_running_loop()
         self._databases: list[Database] = [*reading, writing]
-        self._writer = Batcher(Tx(writing), now, loop, publish)
+        self._writer = Batcher(Tx(writing), now, loop, publish, follower)
         self._readers = Readers([Tx(database) for database in reading], now, loop)
         self._scopes: dict[tuple[str, str], Scope] = {}
 

@@ -31,6 +31,12 @@ def route(plane: Plane, method: str, raw_path: bytes, prefix: str = "") -> Match
     leaf = tree.find(segments, 0) if tree else None
     if leaf is not None:
         return Match(leaf.operation, leaf.labels_of(segments))
+    for other, trees in _TREES.items():
+        if method in trees and (leaf := trees[method].find(segments, 0)) is not None:
+            # Its path may exist here too, with other methods: still nothing here is meant by it.
+            raise UnknownOperation(
+                f"{leaf.operation.name} is an operation of the {other} plane, and was asked of the {plane} plane."
+            )
     if any(other.find(segments, 0) for other in _TREES[plane].values()):
         raise MethodNotAllowed(f"{method} is not allowed on {_shown(raw_path)}.")
     raise UnknownOperation(f"No operation has the path {_shown(raw_path)}.")

@@ -303,6 +303,7 @@ def test_a_flipped_bit_in_path_query_body_or_method_is_refused(
     assume(before)
     change: dict[str, Any] = {part: _flip(before, bit)}
     changed = request._replace(**change)
+    assume(changed.raw_path.startswith(b"/"))  # the HTTP server gives us no other path
     assume(meaning(changed) != meaning(request))
     with pytest.raises(AuthenticationError):
         verify(changed, now_ms)

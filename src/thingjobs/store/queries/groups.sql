@@ -146,7 +146,7 @@ SELECT key, depth, name FROM tree WHERE (depth, name) >= (:depth, :name) ORDER B
 -- A group's own members as they were at :seq, by name.
 SELECT thing_key, thing_name FROM thing_group_member
 WHERE group_key = :group AND thing_name > :after
-  AND joined_seq <= :seq AND (left_seq IS NULL OR left_seq >= :seq)
+  AND joined_seq <= :seq AND (left_seq IS NULL OR left_seq > :seq)
 ORDER BY thing_name LIMIT :limit;
 
 -- name: oldest_open_snapshot

@@ -1,0 +1,178 @@
+"""Who must be told that a thing's pending list changed, and what they must be told.
+
+Things with a listening device are *watched*. For each of them is remembered what its device was last
+told: which executions the list had, and which was first. Whenever a transaction may have changed lists,
+the lists of watched things are read again inside it and compared: a device hears of its list if the set
+is another, of its next job if the first is another. Things nobody listens for cost nothing.
+
+All of it happens on the writer's thread, so what is remembered is what was committed. Of a change to very
+many things, some are compared at once and the rest in the batches that follow.
+
+Source: Jobs developer guide, "job notifications", and its walkthrough where its prose differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from thingjobs.domain import pending
+from thingjobs.domain.effects import Effect, Listed, PendingChanged, PendingNotice, VisibilityChanged
+from thingjobs.domain.model import ExecutionId, JobExecution, ScopeId, ThingKey
+from thingjobs.operations.device_documents import DeviceDocuments
+from thingjobs.store.executions import ThingName
+from thingjobs.store.tx import Tx
+
+COMPARED_AT_ONCE = 200
+MAX_REMEMBERED = 100_000
+
+
+class Told(NamedTuple):
+    """What a device knows of its list."""
+
+    executions: frozenset[ExecutionId]
+    head: ExecutionId | None
+
+
+NOTHING = Told(frozenset(), None)
+
+
+class Notifier:
+    """Follows the batches of the store. Its methods run on the writer's thread, inside a transaction."""
+
+    def __init__(self, documents: DeviceDocuments) -> None:
+        self._documents = documents
+        self._watchers: dict[ThingName, int] = {}
+        self._watch_all: dict[ScopeId, int] = {}
+        self._told: dict[ThingName, Told] = {}
+        self._changed: dict[ThingName, None] = {}
+        self._compared: dict[ThingName, Told] = {}
+
+    # --- who listens --------------------------------------------------------------------------------
+
+    def watch(self, tx: Tx, thing: ThingName, told: Told | None = None) -> None:
+        """Begin to listen for a thing; ``told`` is what a device that slept knew when it fell asleep."""
+        self._watchers[thing] = self._watchers.get(thing, 0) + 1
+        if told is not None:
+            self._told[thing] = told
+            self._changed[thing] = None
+        elif thing not in self._told:
+            self._told[thing] = _told(self._lists(tx, [thing]).get(thing, []))
+
+    def unwatch(self, thing: ThingName) -> Told:
+        """Listen no more; what the device knew."""
+        told = self._told.get(thing, NOTHING)
+        left = self._watchers.get(thing, 0) - 1
+        if left > 0:
+            self._watchers[thing] = left
+        else:
+            self._watchers.pop(thing, None)
+            if not self._is_watched(thing):
+                self._told.pop(thing, None)
+                self._changed.pop(thing, None)
+        return told
+
+    def watch_all(self, scope: ScopeId) -> None:
+        """Begin to listen for every thing of a scope (a wildcard in the place of the thing name)."""
+        self._watch_all[scope] = self._watch_all.get(scope, 0) + 1
+
+    def unwatch_all(self, scope: ScopeId) -> None:
+        self._watch_all[scope] -= 1
+        if not self._watch_all[scope]:
+            del self._watch_all[scope]
+            for thing in [t for t in self._told if not self._is_watched(t)]:
+                del self._told[thing]
+
+    # --- following the store ------------------------------------------------------------------------
+
+    def follow(self, tx: Tx, effects: Sequence[Effect], now: int) -> Sequence[Effect]:
+        for effect in effects:
+            if isinstance(effect, PendingChanged):
+                self._note(effect.scope, effect.thing_names)
+            elif isinstance(effect, VisibilityChanged):
+                self._note(effect.scope, [name for scope, name in self._told if scope == effect.scope])
+        if not self._changed:
+            return ()
+        things = list(islice(self._changed, COMPARED_AT_ONCE))
+        lists = self._lists(tx, things)
+        notices = []
+        for thing in things:
+            notice = self._compare(tx, thing, lists.get(thing), now)
+            if notice is not None:
+                notices.append(notice)
+        return notices
+
+    def settled(self, committed: bool) -> None:
+        if committed:
+            self._told.update(self._compared)
+            for thing in self._compared:
+                self._changed.pop(thing, None)
+            if len(self._told) > MAX_REMEMBERED:
+                self._forget_some()
+        self._compared = {}
+
+    def has_more(self) -> bool:
+        return bool(self._changed)
+
+    def _note(self, scope: ScopeId, names: Iterable[str]) -> None:
+        if not self._watchers and not self._watch_all:
+            return
+        everything = scope in self._watch_all
+        for name in names:
+            thing = (scope, name)
+            if everything or thing in self._watchers:
+                self._changed[thing] = None
+
+    def _is_watched(self, thing: ThingName) -> bool:
+        return thing in self._watchers or thing[0] in self._watch_all
+
+    def _compare(
+        self, tx: Tx, thing: ThingName, executions: list[Listed] | None, now: int
+    ) -> PendingNotice | None:
+        """What is owed to the device of a thing, and note that it will have been told."""
+        if executions is None:  # deleted: nobody is told
+            self._compared[thing] = NOTHING
+            return None
+        before = self._told.get(thing)
+        after = self._compared[thing] = _told(executions)
+        if before == after:
+            return None
+        # Of a thing that is watched only by a wildcard the first change is told whole.
+        list_changed = before is None or before.executions != after.executions
+        head_changed = before is None or before.head != after.head
+        document = None
+        if head_changed and executions:
+            document = self._documents.text(tx, executions[0].job.job_key)
+        return PendingNotice(
+            scope=thing[0],
+            thing_name=thing[1],
+            at=now,
+            list_changed=list_changed,
+            head_changed=head_changed,
+            pending=tuple(pending.listed(executions)),
+            document=document,
+        )
+
+    def _lists(self, tx: Tx, things: Sequence[ThingName]) -> dict[ThingName, list[Listed]]:
+        """The pending lists of those of ``things`` that exist."""
+        queues = tx.executions.pending_of_things(things)
+        jobs = tx.jobs.facts({e.job_key for e in queues.executions}) if queues.executions else {}
+        by_thing: dict[ThingKey, list[JobExecution]] = {}
+        for execution in queues.executions:
+            if pending.is_visible(execution, jobs[execution.job_key]):
+                by_thing.setdefault(execution.thing_key, []).append(execution)
+        return {
+            thing: [Listed(e, jobs[e.job_key]) for e in pending.in_order(by_thing.get(key, ()))]
+            for thing, key in queues.things.items()
+        }
+
+    def _forget_some(self) -> None:
+        """Forget the oldest of what only a wildcard watches."""
+        for thing in list(islice((t for t in self._told if t not in self._watchers), MAX_REMEMBERED // 10)):
+            del self._told[thing]
+
+
+def _told(executions: Sequence[Listed]) -> Told:
+    head = executions[0].execution.id if executions else None
+    return Told(frozenset(listed.execution.id for listed in executions), head)
