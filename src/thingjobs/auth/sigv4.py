@@ -295,16 +295,25 @@ def _is_basic_iso(text: str) -> bool:
     return len(text) == 16 and text[8] == "T" and text[15] == "Z" and (text[:8] + text[9:15]).isdecimal()
 
 
+def instant_of(timestamp: str) -> int | None:
+    """Milliseconds since the epoch of ``20260115T123000Z``; None of what is not such a time."""
+    if not _is_basic_iso(timestamp):
+        return None
+    try:
+        return round(datetime.fromisoformat(timestamp).timestamp() * 1000)
+    except ValueError:
+        return None
+
+
 def _check_age(claim: Authorization, timestamp: str, now_ms: int) -> None:
     if claim.date != timestamp[:8]:
         raise InvalidSignature(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "
             f"'{claim.date}' != '{timestamp[:8]}'."
         )
-    try:
-        signed_at = round(datetime.fromisoformat(timestamp).timestamp() * 1000)
-    except ValueError:
-        raise IncompleteSignature("Date must be in ISO-8601 'basic format'.") from None
+    signed_at = instant_of(timestamp)
+    if signed_at is None:
+        raise IncompleteSignature("Date must be in ISO-8601 'basic format'.")
     if signed_at < now_ms - MAX_SKEW_MS:
         limit, now = _basic_iso(now_ms - MAX_SKEW_MS), _basic_iso(now_ms)
         raise InvalidSignature(f"Signature expired: {timestamp} is now earlier than {limit} ({now} - 5 min.)")
