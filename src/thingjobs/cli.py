@@ -67,6 +67,7 @@ def env(
         ("AWS_SECRET_ACCESS_KEY", key.secret),
         ("AWS_ENDPOINT_URL", f"http://127.0.0.1:{http_port}"),
         ("AWS_REGION", region),
+        ("AWS_DEFAULT_REGION", region),  # boto3 and version 1 of the CLI read no other
     ):
         print(f"export {name}={shlex.quote(value)}")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
-from aws_client import WITH_SHAPES, Reply, call, client, model, sample, shapes_of
 from botocore.exceptions import ClientError
 from botocore.model import Shape
 
+from aws_client import WITH_SHAPES, Reply, call, client, model, sample, shapes_of
 from thingjobs.domain import errors as e
 from thingjobs.wire.errors import ANSWERS, Answer, answer_for
 from thingjobs.wire.operation import Operation, Plane

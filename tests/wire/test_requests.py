@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from aws_client import WITH_SHAPES, receive, sample, send, shapes_of
 
+from aws_client import WITH_SHAPES, receive, sample, send, shapes_of
 from thingjobs.domain.errors import (
     InvalidRequest,
     MalformedJson,

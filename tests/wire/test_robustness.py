@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
-from aws_client import WITH_SHAPES, sample, shapes_of
 from botocore.model import Shape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
+from aws_client import WITH_SHAPES, sample, shapes_of
 from thingjobs.domain.errors import ServiceError
 from thingjobs.wire.operation import Operation, Plane
 from thingjobs.wire.rest_json import decode_members, decode_request, parse_object

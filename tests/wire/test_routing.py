@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from aws_client import receive, sample, send, shapes_of
 
+from aws_client import receive, sample, send, shapes_of
 from thingjobs.domain.errors import InvalidRequest, MethodNotAllowed, UnknownOperation
 from thingjobs.wire.operation import Operation, Plane
 from thingjobs.wire.routes import OPERATIONS
@@ -94,6 +94,23 @@ def test_a_known_path_with_another_method_is_told_so(method: str) -> None:
     """spec: wire 5.1."""
     with pytest.raises(MethodNotAllowed):
         found(CONTROL, method, "/jobs/j1")
+
+
+@pytest.mark.parametrize(
+    ("plane", "method", "path", "name"),
+    [
+        (CONTROL, "PUT", "/things/t/jobs/$next", "StartNextPendingJobExecution"),
+        (CONTROL, "POST", "/things/t/jobs/j", "UpdateJobExecution"),
+        (DEVICE, "PUT", "/things/t/jobs/j/cancel", "CancelJobExecution"),
+        (DEVICE, "GET", "/jobs/j", "DescribeJob"),
+    ],
+)
+def test_an_operation_of_the_other_plane_is_unknown_here(
+    plane: Plane, method: str, path: str, name: str
+) -> None:
+    """case 120; spec: wire 2."""
+    with pytest.raises(UnknownOperation, match=name):
+        found(plane, method, path)
 
 
 def test_a_path_that_is_not_utf8_is_refused() -> None:

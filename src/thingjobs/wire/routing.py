@@ -35,7 +35,7 @@ def route(plane: Plane, method: str, raw_path: bytes, prefix: str = "") -> Match
         if method in trees and (leaf := trees[method].find(segments, 0)) is not None:
             # Its path may exist here too, with other methods: still nothing here is meant by it.
             raise UnknownOperation(
-                f"{leaf.operation.name} is an operation of the {other} plane, and was asked of the {plane} plane."
+                f"{leaf.operation.name} is an operation of the {other} plane, not of the {plane} plane."
             )
     if any(other.find(segments, 0) for other in _TREES[plane].values()):
         raise MethodNotAllowed(f"{method} is not allowed on {_shown(raw_path)}.")

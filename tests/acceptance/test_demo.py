@@ -1,0 +1,15 @@
+"""The demo, as `make demo` runs it where there is no terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+DEMO = Path(__file__).parents[2] / "tools" / "demo.py"
+
+
+def test_demo_ends_by_itself_with_its_job_completed() -> None:
+    done = subprocess.run([sys.executable, DEMO], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "is COMPLETED: 41 Succeeded, 6 Failed, 3 Rejected." in done.stdout
