@@ -21,7 +21,7 @@ PROGRAM = Path(sys.executable).with_name("thingjobs")
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 NO_RETRIES = botocore.config.Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-_LISTENING = re.compile(r'"http":"(http://[^"]+)"')
+_LISTENING = re.compile(r'"http":"(http://[^"]+)","mqtt":(?:"[^"]+:(\d+)"|null)')
 
 
 class Server:
@@ -36,7 +36,8 @@ class Server:
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "THINGJOBS_"))
         }
-        self._command = [str(PROGRAM), mode, "--data", str(data), "--http-port", "0", *options]
+        ports = ["--http-port", "0", *(["--mqtt-port", "0"] if mode == "dev" else [])]
+        self._command = [str(PROGRAM), mode, "--data", str(data), *ports, *options]
         self.process = self._started()
         self.url = self._awaited_url()
 
@@ -60,7 +61,10 @@ class Server:
                 with self.log_file.open("a") as log:
                     log.writelines(seen)
                 self._keep_log()
+                self.mqtt_port = int(match[2] or 0)
                 return match[1]
+        self.process.wait(STOP_SECONDS)
+        self.process.stderr.close()
         raise AssertionError(f"the server did not start: {''.join(seen)}")
 
     def _keep_log(self) -> None:
@@ -85,11 +89,11 @@ class Server:
         self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         """Send a request as it is: status, headers (lower case), body."""
-        request = urllib.request.Request(  # noqa: S310  # our own server
+        request = urllib.request.Request(  # our own server
             self.url + path, data=body, headers=headers or {}, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=30) as answer:
                 return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
         except urllib.error.HTTPError as error:
             with error:

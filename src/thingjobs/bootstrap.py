@@ -5,24 +5,30 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import structlog
 
 from thingjobs.auth.keys import DEFAULT_ACCOUNT, FILE_NAME, AccessKeys
 from thingjobs.clock import Clock, ManualClock, SystemClock
+from thingjobs.domain.effects import Effect
 from thingjobs.engine.engine import Engine
 from thingjobs.http.admin import Admin
 from thingjobs.http.app import App
 from thingjobs.http.identity import AnyoneIdentity, Identity, SignedIdentity
 from thingjobs.http.server import Server
 from thingjobs.metrics import Metrics
+from thingjobs.mqtt.access import ByRole, Principal
+from thingjobs.mqtt.gateway import Gateway
+from thingjobs.mqtt.hub import Hub
+from thingjobs.mqtt.websocket import MqttWebSocket
 from thingjobs.operations.background import MANUAL_CLOCK
 from thingjobs.operations.call import Endpoints
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.notifications import Notifier
-from thingjobs.operations.planes import ControlPlane, DevicePlane
+from thingjobs.operations.planes import ControlPlane, DevicePlane, Notifications
 from thingjobs.settings import DevSettings, ServeSettings, Settings
 from thingjobs.store.store import Store
 
@@ -45,10 +51,7 @@ async def run_dev(settings: DevSettings) -> None:
     """Serve without security on loopback, until told to stop."""
     access_keys(_made(settings.data)).ensure_admin(_now())
     identity = AnyoneIdentity(account=DEFAULT_ACCOUNT, region=settings.region)
-    log.warning(
-        "mqtt_not_served", port=settings.mqtt_port, note="this version answers devices over HTTP only"
-    )
-    await _run(settings, identity, "127.0.0.1")
+    await _run(settings, identity, "127.0.0.1", mqtt_port=settings.mqtt_port)
 
 
 async def run_serve(settings: ServeSettings) -> None:
@@ -72,45 +75,63 @@ async def run_serve(settings: ServeSettings) -> None:
     )
 
 
-async def _run(settings: Settings, identity: Identity, host: str) -> None:
+async def _run(settings: Settings, identity: Identity, host: str, *, mqtt_port: int | None = None) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    listener = _listen(host, settings.http_port)
-    try:
-        await _serve(settings, identity, listener)
-    finally:
-        listener.close()
+    with closing(_listen(host, settings.http_port)) as http_listener:
+        if mqtt_port is None:
+            await _serve(settings, identity, http_listener, None)
+            return
+        with closing(_listen(host, mqtt_port)) as mqtt_listener:
+            await _serve(settings, identity, http_listener, mqtt_listener)
 
 
-async def _serve(settings: Settings, identity: Identity, listener: socket.socket) -> None:
-    address = _address(listener)
+async def _serve(
+    settings: Settings,
+    identity: Identity,
+    http_listener: socket.socket,
+    mqtt_listener: socket.socket | None,
+) -> None:
+    address = _address(http_listener)
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
     engine = Engine(clock)
     documents = DeviceDocuments()
-    store = Store(
-        settings.data,
-        now=clock.now,
-        readers=settings.readers,
-        publish=engine.publish,
-        follower=Notifier(documents),
-    )
+    notifier = Notifier(documents)
+    publishers: list[Callable[[Sequence[Effect]], None]] = [engine.publish]
+
+    def publish(effects: Sequence[Effect]) -> None:
+        for publisher in publishers:
+            publisher(effects)
+
+    store = Store(settings.data, now=clock.now, readers=settings.readers, publish=publish, follower=notifier)
     try:
         if isinstance(clock, ManualClock):
             stands_at = await store.read(lambda tx, _: tx.scopes.recall(MANUAL_CLOCK))
             clock.set(int(stands_at) if stands_at is not None else _now())
         host = settings.public_host or address
-        metrics = Metrics(store)
+        device = DevicePlane(store, documents)
+        hub = Hub(ByRole(), device, Notifications(store, notifier), clock.now)
+        publishers.append(hub.publish)
+        gateway = Gateway(hub)
+        metrics = Metrics(store, hub)
         app = App(
             identity=identity,
             store=store,
             control=ControlPlane(store, Endpoints(device=host, jobs=host, credentials=host)),
-            device=DevicePlane(store, documents),
+            device=device,
             admin=Admin(identity=identity, store=store, clock=clock, engine=engine, metrics=metrics),
+            mqtt=MqttWebSocket(hub),
             metrics=metrics,
         )
+        mqtt = None
+        if mqtt_listener is not None:
+            scope = await store.scope(DEFAULT_ACCOUNT, settings.region)
+            await gateway.listen(mqtt_listener, Principal(scope, "anonymous"))
+            mqtt = _address(mqtt_listener)
         engine.start(store)
-        log.info("listening", http=f"http://{address}", data=str(settings.data), clock=clock.mode)
-        await Server(app).serve(sockets=[listener])
+        log.info("listening", http=f"http://{address}", mqtt=mqtt, data=str(settings.data), clock=clock.mode)
+        await Server(app).serve(sockets=[http_listener])
         log.info("stopping")
+        await gateway.close()
     finally:
         await engine.stop()
         store.close()

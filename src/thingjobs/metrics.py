@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from thingjobs.mqtt.hub import Hub
 from thingjobs.store.store import Store
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
@@ -16,9 +17,10 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 class Metrics:
     """Counters of this server; several servers in one process do not share them."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, hub: Hub) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_StoreCollector(store))
+        self._registry.register(_MqttCollector(hub))
         self._requests = Counter(
             "thingjobs_requests_total",
             "Requests answered, by operation and HTTP status.",
@@ -61,3 +63,23 @@ class _StoreCollector(Collector):
                 ("busy_seconds", "Time spent in them.", totals.seconds_busy),
             ):
                 yield CounterMetricFamily(f"thingjobs_{worker}_{name}", text, value)
+
+
+class _MqttCollector(Collector):
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterable[Metric]:
+        totals = self._hub.statistics
+        yield GaugeMetricFamily("thingjobs_mqtt_connections", "Open connections.", totals.connections)
+        yield GaugeMetricFamily(
+            "thingjobs_mqtt_sessions", "Clients, asleep ones too.", len(self._hub.clients)
+        )
+        for name, text, value in (
+            ("connects", "Connections accepted.", totals.accepted),
+            ("requests", "Requests to the Jobs service.", totals.requests),
+            ("messages", "Messages of clients on ordinary topics.", totals.published),
+            ("notices", "Changes of pending lists told.", totals.notified),
+            ("evictions", "Clients given up because they did not read.", totals.evicted),
+        ):
+            yield CounterMetricFamily(f"thingjobs_mqtt_{name}", text, value)

@@ -22,7 +22,10 @@ class Settings:
     data: Annotated[Path, Parameter(help="Data directory; made if it does not exist.")] = Path("data")
     http_port: Annotated[Port, Parameter(help="Port of the HTTP API; 0 takes any free one.")] = 8080
     region: Annotated[
-        str, Parameter(help="AWS region of requests that name none, and of `thingjobs env`.")
+        str,
+        Parameter(
+            help="AWS region: in dev of requests that name none, in serve the one they are signed for."
+        ),
     ] = "us-east-1"
     clock: Annotated[
         Literal["system", "manual"],
@@ -52,9 +55,7 @@ class Settings:
 class DevSettings(Settings):
     """Settings of `thingjobs dev`."""
 
-    mqtt_port: Annotated[
-        Port, Parameter(help="Reserved for devices' MQTT; this version does not listen on it.")
-    ] = 1883
+    mqtt_port: Annotated[Port, Parameter(help="Port of MQTT without TLS; 0 takes any free one.")] = 1883
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,10 @@ class ServeSettings(Settings):
         Parameter(help="Something in front ends TLS, so plain HTTP beyond loopback is meant.", negative=""),
     ] = False
     regions: Annotated[
-        tuple[str, ...], Parameter(help="Further regions that requests may be signed for.", negative="")
+        tuple[str, ...],
+        Parameter(
+            help="Further regions that requests may be signed for.", negative="", consume_multiple=True
+        ),
     ] = ()
     https_port: Annotated[
         Port | None, Parameter(help="Reserved for TLS with device certificates; refused by this version.")

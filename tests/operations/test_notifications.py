@@ -212,15 +212,18 @@ def test_a_device_that_slept_is_told_what_it_missed(tx: Tx, call: Call, ear: Ear
     known = ear.notifier.unwatch((call.scope.id, "t1"))
     queue(call, tx, "j2")
     assert ear.told() == []
-    ear.notifier.watch(tx, (call.scope.id, "t1"), known)
-    assert ear.told() == [(["j1", "j2"], None)]
+    missed = ear.notifier.watch(tx, (call.scope.id, "t1"), known)
+    assert missed is not None
+    assert [listed.job.job_id for listed in missed.pending] == ["j1", "j2"]
+    assert (missed.list_changed, missed.head_changed) == (True, False)
+    assert ear.told() == []
 
 
 def test_a_device_that_slept_and_missed_nothing_is_told_nothing(tx: Tx, call: Call, ear: Ear) -> None:
     queue(call, tx, "j1")
     ear.told()
     known = ear.notifier.unwatch((call.scope.id, "t1"))
-    ear.notifier.watch(tx, (call.scope.id, "t1"), known)
+    assert ear.notifier.watch(tx, (call.scope.id, "t1"), known) is None
     assert ear.told() == []
 
 

@@ -9,6 +9,7 @@ the MQTT over WebSocket sample of the IoT developer guide.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from hashlib import sha256
 from hmac import compare_digest
 from hmac import digest as hmac_digest
@@ -58,7 +59,7 @@ def parse_presigned(request: Request) -> Authorization:
 
 
 def verify_presigned(
-    claim: Authorization, request: Request, secret: str, *, region: str, now_ms: int
+    claim: Authorization, request: Request, secret: str, *, regions: Collection[str], now_ms: int
 ) -> None:
     """Return if ``request`` was presigned with ``secret`` for the MQTT gateway and is still good.
 
@@ -66,7 +67,7 @@ def verify_presigned(
     """
     if claim.service != SERVICE:
         raise InvalidSignature(f"Credential should be scoped to correct service: '{SERVICE}'.")
-    if claim.region != region:
+    if claim.region not in regions:
         raise InvalidSignature(f"Credential should be scoped to a valid Region, not '{claim.region}'.")
     parameters = _parameters(request.query_string)
     if "X-Amz-Security-Token" in parameters:

@@ -14,13 +14,21 @@ from typing import Any
 
 import structlog
 
-from thingjobs.auth.keys import may
+from thingjobs.auth.keys import Role, may
 from thingjobs.auth.sigv4 import Request
-from thingjobs.domain.errors import AccessDenied, InvalidRequest, OperationNotServed, ServiceError
+from thingjobs.domain.errors import (
+    AccessDenied,
+    InvalidRequest,
+    OperationNotServed,
+    ServiceError,
+    UnknownOperation,
+)
 from thingjobs.http.admin import Admin
 from thingjobs.http.answer import Answer
 from thingjobs.http.identity import Caller, Identity
 from thingjobs.metrics import Metrics
+from thingjobs.mqtt.access import Principal
+from thingjobs.mqtt.websocket import MqttWebSocket
 from thingjobs.operations.catalog import CONTROL
 from thingjobs.operations.planes import ControlPlane, DevicePlane
 from thingjobs.store.store import Store
@@ -32,6 +40,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+MQTT_PATH = b"/mqtt"
 MAX_BODY_BYTES = 1_048_576
 BODY_SECONDS = 30.0
 """For a client to send its body, once it has sent the head."""
@@ -54,6 +63,7 @@ class App:
         control: ControlPlane,
         device: DevicePlane,
         admin: Admin,
+        mqtt: MqttWebSocket,
         metrics: Metrics,
     ) -> None:
         self._identity = identity
@@ -61,11 +71,12 @@ class App:
         self._control = control
         self._device = device
         self._admin = admin
+        self._mqtt = mqtt
         self._metrics = metrics
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1002})
+        if scope["type"] == "websocket":
+            await self._carry_mqtt(scope, receive, send)
             return
         exchange = _Exchange(scope["method"], scope["raw_path"])
         try:
@@ -91,6 +102,21 @@ class App:
         exchange.log(answer)
         await _send(send, exchange.request_id, answer)
 
+    async def _carry_mqtt(self, scope: Message, receive: Receive, send: Send) -> None:
+        """MQTT over WebSocket; a connection that may not be is refused with 403 before it is one."""
+        request = Request("GET", scope["raw_path"], scope["query_string"], scope["headers"], b"")
+        try:
+            if request.raw_path != MQTT_PATH:
+                raise UnknownOperation(f"There is no WebSocket at {scope['path']}.")
+            caller = self._identity.for_mqtt(request)
+            tenant = await self._store.scope(caller.account, caller.region)
+        except ServiceError as refusal:
+            log.info("mqtt_refused", error=answer_for(refusal).control.name, message=refusal.message)
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        principal = Principal(tenant, caller.principal, read_only=caller.role is Role.READ_ONLY)
+        await self._mqtt.serve(scope, receive, send, principal)
+
     async def _answer(self, exchange: _Exchange, request: Request) -> Answer:
         caller = exchange.caller = self._identity.identify(request)
         match = route(caller.plane, request.method, request.raw_path)
@@ -108,7 +134,7 @@ class App:
         )
         scope = await self._store.scope(caller.account, caller.region)
         if caller.plane is Plane.DEVICE:
-            return Answer(200, encode_response(await self._device.answer(scope.id, shape)))
+            return Answer(200, encode_response(await self._device.submit(scope.id, shape)))
         return Answer(200, encode_response(await self._control.answer(scope, operation.name, shape)))
 
 

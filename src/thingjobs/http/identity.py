@@ -13,6 +13,7 @@ import structlog
 
 from thingjobs.auth.keys import AccessKey, AccessKeys, AccessKeysUnusable, Role
 from thingjobs.auth.sigv4 import Request, Verifier, find_authorization, require_authorization
+from thingjobs.auth.sigv4_query import parse_presigned, verify_presigned
 from thingjobs.domain.errors import (
     InvalidSignature,
     MissingAuthenticationToken,
@@ -53,6 +54,10 @@ class Identity(Protocol):
         """The caller of an endpoint of ours under ``/-/``. Errors: AuthenticationError."""
         ...
 
+    def for_mqtt(self, request: Request) -> Caller:
+        """Who opens a WebSocket for MQTT. Errors: AuthenticationError."""
+        ...
+
 
 class AnyoneIdentity:
     """``dev``: the signature is not verified; its scope still says which plane and region are meant."""
@@ -78,6 +83,9 @@ class AnyoneIdentity:
     def operator(self, request: Request) -> Caller:
         return Caller(self._account, self._region, Plane.CONTROL, Role.ADMIN, "anonymous")
 
+    def for_mqtt(self, request: Request) -> Caller:
+        return Caller(self._account, self._region, Plane.DEVICE, Role.ADMIN, "anonymous")
+
 
 class SignedIdentity:
     """``serve``: every request proves an access key of ours."""
@@ -85,7 +93,8 @@ class SignedIdentity:
     def __init__(self, keys: AccessKeys, *, region: str, regions: Sequence[str]) -> None:
         self._keys = keys
         self._region = region
-        self._verifier = Verifier(regions=[region, *regions])
+        self._regions = frozenset((region, *regions))
+        self._verifier = Verifier(regions=self._regions)
 
     def identify(self, request: Request) -> Caller:
         claim = require_authorization(request)
@@ -95,6 +104,14 @@ class SignedIdentity:
         return Caller(
             key.account, claim.region, _PLANE_OF_SERVICE[claim.service], key.role, key.access_key_id
         )
+
+    def for_mqtt(self, request: Request) -> Caller:
+        """With a presigned query, as browsers and back ends do."""
+        claim = parse_presigned(request)
+        key = self._usable(claim.access_key_id)
+        now = time.time_ns() // 1_000_000
+        verify_presigned(claim, request, key.secret, regions=self._regions, now_ms=now)
+        return Caller(key.account, claim.region, Plane.DEVICE, key.role, key.access_key_id)
 
     def operator(self, request: Request) -> Caller:
         """Also with the access key as name and password (HTTP Basic), for curl and Prometheus."""

@@ -13,6 +13,7 @@ import uvicorn
 from thingjobs.http.protocol import BoundedProtocol
 
 KEEP_ALIVE_SECONDS = 75
+MAX_WEBSOCKET_MESSAGE = 262_144
 SHUTDOWN_SECONDS = 10
 """For requests in hand to be answered after SIGTERM; their connections are then closed."""
 
@@ -28,7 +29,10 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=BoundedProtocol,
-                ws="none",
+                ws="websockets-sansio",
+                ws_max_size=MAX_WEBSOCKET_MESSAGE,
+                ws_ping_interval=None,
+                ws_per_message_deflate=False,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

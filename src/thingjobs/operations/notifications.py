@@ -51,14 +51,17 @@ class Notifier:
 
     # --- who listens --------------------------------------------------------------------------------
 
-    def watch(self, tx: Tx, thing: ThingName, told: Told | None = None) -> None:
-        """Begin to listen for a thing; ``told`` is what a device that slept knew when it fell asleep."""
+    def watch(
+        self, tx: Tx, thing: ThingName, known: Told | None = None, now: int = 0
+    ) -> PendingNotice | None:
+        """Begin to listen for a thing.
+
+        ``known`` is what a device that slept knew when it fell asleep; the notice is what it missed.
+        """
         self._watchers[thing] = self._watchers.get(thing, 0) + 1
-        if told is not None:
-            self._told[thing] = told
-            self._changed[thing] = None
-        elif thing not in self._told:
-            self._told[thing] = _told(self._lists(tx, [thing]).get(thing, []))
+        executions = self._lists(tx, [thing]).get(thing, [])
+        self._told.setdefault(thing, _told(executions))
+        return None if known is None else self._notice(tx, thing, known, executions, now)
 
     def unwatch(self, thing: ThingName) -> Told:
         """Listen no more; what the device knew."""
@@ -98,7 +101,12 @@ class Notifier:
         lists = self._lists(tx, things)
         notices = []
         for thing in things:
-            notice = self._compare(tx, thing, lists.get(thing), now)
+            executions = lists.get(thing)
+            if executions is None:  # deleted: nobody is told
+                self._compared[thing] = NOTHING
+                continue
+            self._compared[thing] = _told(executions)
+            notice = self._notice(tx, thing, self._told.get(thing), executions, now)
             if notice is not None:
                 notices.append(notice)
         return notices
@@ -127,19 +135,13 @@ class Notifier:
     def _is_watched(self, thing: ThingName) -> bool:
         return thing in self._watchers or thing[0] in self._watch_all
 
-    def _compare(
-        self, tx: Tx, thing: ThingName, executions: list[Listed] | None, now: int
+    def _notice(
+        self, tx: Tx, thing: ThingName, before: Told | None, executions: Sequence[Listed], now: int
     ) -> PendingNotice | None:
-        """What is owed to the device of a thing, and note that it will have been told."""
-        if executions is None:  # deleted: nobody is told
-            self._compared[thing] = NOTHING
-            return None
-        before = self._told.get(thing)
-        after = self._compared[thing] = _told(executions)
+        """What is owed to one who knew ``before``; one who knows nothing is told all."""
+        after = _told(executions)
         if before == after:
             return None
-        # Of a thing that is watched only by a wildcard the first change is told whole.
-        list_changed = before is None or before.executions != after.executions
         head_changed = before is None or before.head != after.head
         document = None
         if head_changed and executions:
@@ -148,7 +150,7 @@ class Notifier:
             scope=thing[0],
             thing_name=thing[1],
             at=now,
-            list_changed=list_changed,
+            list_changed=before is None or before.executions != after.executions,
             head_changed=head_changed,
             pending=tuple(pending.listed(executions)),
             document=document,

@@ -6,15 +6,19 @@ ServiceError.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from typing import Any, cast
+from typing import Any
 
+from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.errors import OperationNotServed
 from thingjobs.domain.model import Scope, ScopeId
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.catalog import CONTROL
 from thingjobs.operations.device import Command, DeviceOperations, Request, Response
 from thingjobs.operations.device_documents import DeviceDocuments
+from thingjobs.operations.notifications import Notifier, Told
+from thingjobs.store.executions import ThingName
 from thingjobs.store.store import Store
 from thingjobs.store.tx import Tx
 
@@ -46,12 +50,37 @@ class DevicePlane:
         self._store = store
         self._operations = DeviceOperations(documents)
 
-    async def answer(self, scope: ScopeId, request: Request) -> Response:
-        """Errors: ServiceError."""
+    def submit(self, scope: ScopeId, request: Request) -> asyncio.Future[Response]:
+        """The answer to come. Errors, of the call or in the answer: ServiceError."""
         command = Command(scope, request)
         if self._operations.changes(request):
-            return cast(Response, await self._store.write_item(self._operations.apply, command))
-        return await self._store.read(lambda tx, now: self._operations.look_up(tx, command, now))
+            return self._store.write_item(self._operations.apply, command)
+        return self._store.read(lambda tx, now: self._operations.look_up(tx, command, now))
+
+
+class Notifications:
+    """Who listens for which things' pending lists; the effects of commits bring what they are owed."""
+
+    def __init__(self, store: Store, notifier: Notifier) -> None:
+        self._store = store
+        self._notifier = notifier
+
+    async def listen(self, thing: ThingName, known: Told | None = None) -> PendingNotice | None:
+        """Begin to listen for a thing: from the answer on no change is missed.
+
+        ``known`` is what a device that slept knew; the notice is what it missed, if it missed something.
+        """
+        return await self._store.write(lambda tx, now: self._notifier.watch(tx, thing, known, now))
+
+    async def listen_no_more(self, thing: ThingName) -> Told:
+        """What the device knew."""
+        return await self._store.write(lambda tx, now: self._notifier.unwatch(thing))
+
+    async def listen_to_all(self, scope: ScopeId) -> None:
+        await self._store.write(lambda tx, now: self._notifier.watch_all(scope))
+
+    async def listen_to_all_no_more(self, scope: ScopeId) -> None:
+        await self._store.write(lambda tx, now: self._notifier.unwatch_all(scope))
 
 
 def _new_id() -> str:

@@ -181,7 +181,8 @@ class Batcher(_Worker[Any]):
     def _answer(self, done: list[_Work], effects: list[Effect]) -> None:
         super()._answer(done, effects)
         if effects:
-            self._publish(effects)
+            # Behind the callbacks of the answers: who asked hears of the answer first.
+            self._loop.call_soon(self._publish, effects)
 
     def _has_more(self) -> bool:
         return self._follower.has_more()

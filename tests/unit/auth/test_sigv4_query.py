@@ -44,7 +44,7 @@ def presigned(
 
 def verify(request: Request, *, secret: str = SECRET, at: int | None = None) -> None:
     claim = parse_presigned(request)
-    verify_presigned(claim, request, secret, region="us-east-1", now_ms=now_ms() if at is None else at)
+    verify_presigned(claim, request, secret, regions=["us-east-1"], now_ms=now_ms() if at is None else at)
 
 
 def test_what_botocore_presigns_is_accepted() -> None:

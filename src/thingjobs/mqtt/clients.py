@@ -1,0 +1,172 @@
+"""The clients of the broker: who is connected, whose session sleeps, and where a message goes.
+
+Topics belong to a scope: what is published in one is never seen in another. Messages of the service on
+reserved topics reach connected clients only; a client that sleeps learns what it missed when it returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from thingjobs.domain.model import ScopeId
+from thingjobs.mqtt.access import Access, Principal
+from thingjobs.mqtt.interest import Every
+from thingjobs.mqtt.packets import Publish
+from thingjobs.mqtt.properties import NO_PROPERTIES, Properties
+from thingjobs.mqtt.reasons import ReasonCode
+from thingjobs.mqtt.session import ServerConnection
+from thingjobs.mqtt.session_state import Delivery, SessionState
+from thingjobs.mqtt.subscriptions import Subscriptions
+from thingjobs.mqtt.topics import matches
+from thingjobs.operations.notifications import Told
+
+MAX_RETAINED = 10_000
+"""Retained messages of one scope; the oldest leaves."""
+
+
+class Line(Protocol):
+    """A connected client's way out."""
+
+    core: ServerConnection
+
+    def flush(self) -> None:
+        """Send what the core has to send."""
+        ...
+
+    def evict(self) -> None:
+        """End the connection of a client that does not take what it subscribed to."""
+        ...
+
+    def hand_over(self) -> None:
+        """End the connection because the client came on another."""
+        ...
+
+    def end(self, reason: ReasonCode) -> None:
+        """Tell the client why, and close."""
+        ...
+
+    def in_hand(self) -> Sequence[asyncio.Future[Any]]:
+        """What is being worked on, if anything."""
+        ...
+
+
+class Client:
+    """One client id of one scope, connected or asleep."""
+
+    __slots__ = ("expiry", "known", "line", "listening", "lock", "principal", "session")
+
+    def __init__(self, principal: Principal, session: SessionState) -> None:
+        self.principal = principal
+        self.session = session
+        self.line: Line | None = None
+        self.lock = asyncio.Lock()  # held while ``listening`` and ``known`` change
+        self.listening: dict[str | Every, int] = {}  # things by how many filters listen for them
+        self.known: dict[str, Told] = {}  # while asleep: what was last told of each thing
+        self.expiry: asyncio.TimerHandle | None = None  # while asleep
+
+    @property
+    def scope(self) -> ScopeId:
+        return self.principal.scope.id
+
+
+class Clients:
+    """All clients of this server, their subscriptions and the retained messages."""
+
+    def __init__(self, access: Access, max_queued: int) -> None:
+        self._access = access
+        self._max_queued = max_queued
+        self._by_id: dict[tuple[ScopeId, str], Client] = {}
+        self._subscriptions: dict[ScopeId, Subscriptions[Client]] = {}
+        self._retained: dict[ScopeId, dict[str, Publish]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Client]:
+        return iter(list(self._by_id.values()))
+
+    def find(self, scope: ScopeId, client_id: str) -> Client | None:
+        return self._by_id.get((scope, client_id))
+
+    def add(self, client: Client) -> None:
+        self._by_id[client.scope, client.session.client_id] = client
+
+    def remove(self, client: Client) -> None:
+        """Forget a client, its subscriptions and what waits for it."""
+        if self._by_id.get((client.scope, client.session.client_id)) is client:
+            del self._by_id[client.scope, client.session.client_id]
+        for topic_filter in client.session.subscriptions:
+            self.unsubscribe(client, topic_filter)
+
+    def subscribe(self, client: Client, topic_filter: str, qos: int) -> None:
+        self._subscriptions.setdefault(client.scope, Subscriptions()).add(client, topic_filter, qos)
+
+    def unsubscribe(self, client: Client, topic_filter: str) -> None:
+        subscriptions = self._subscriptions.get(client.scope)
+        if subscriptions is not None:
+            subscriptions.remove(client, topic_filter)
+
+    # --- messages -----------------------------------------------------------------------------------
+
+    def announce(self, scope: ScopeId, topic: str, payload: bytes) -> None:
+        """A message of the service on a reserved topic, for whoever is connected and listens."""
+        for client, qos in self._subscribers(scope, topic):
+            if client.line is not None and self._access.may_receive(client.principal, topic):
+                self._deliver(client.line, topic, payload, qos)
+
+    def publish(self, sender: Client, message: Publish) -> None:
+        """A client's message, for all that subscribed; QoS 1 waits for those that sleep."""
+        if message.retain:
+            self._retain(sender.scope, message)
+        for client, granted in self._subscribers(sender.scope, message.topic):
+            if client is sender and not sender.session.hears_itself(message.topic):
+                continue
+            if not self._access.may_receive(client.principal, message.topic):
+                continue
+            qos = min(message.qos, granted)
+            if client.line is not None:
+                self._deliver(client.line, message.topic, message.payload, qos, message.properties)
+            elif qos:
+                waiting = Publish(message.topic, message.payload, 1, properties=message.properties)
+                client.session.hold(waiting, self._max_queued)
+
+    def send_retained(self, client: Client, topic_filter: str, qos: int) -> None:
+        """What was retained on the topics of a new subscription."""
+        line = client.line
+        if line is None:
+            return
+        for message in list(self._retained.get(client.scope, {}).values()):
+            topic = message.topic
+            if matches(topic_filter, topic) and self._access.may_receive(client.principal, topic):
+                sent_qos = min(qos, message.qos)
+                self._deliver(line, topic, message.payload, sent_qos, message.properties, retain=True)
+
+    def _subscribers(self, scope: ScopeId, topic: str) -> Sequence[tuple[Client, int]]:
+        subscriptions = self._subscriptions.get(scope)
+        return subscriptions.match(topic) if subscriptions is not None else ()
+
+    def _deliver(
+        self,
+        line: Line,
+        topic: str,
+        payload: bytes,
+        qos: int,
+        properties: Properties = NO_PROPERTIES,
+        *,
+        retain: bool = False,
+    ) -> None:
+        delivery = line.core.deliver(topic, payload, qos, retain=retain, properties=properties)
+        if delivery is Delivery.SENT:
+            line.flush()
+        elif delivery is Delivery.OVERFLOW:
+            line.evict()
+
+    def _retain(self, scope: ScopeId, message: Publish) -> None:
+        retained = self._retained.setdefault(scope, {})
+        retained.pop(message.topic, None)
+        if message.payload:
+            retained[message.topic] = message
+            if len(retained) > MAX_RETAINED:
+                del retained[next(iter(retained))]

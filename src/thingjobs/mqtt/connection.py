@@ -1,0 +1,362 @@
+"""One client's connection: the socket around the protocol core, and what each of its events does.
+
+Events are worked on one after the other. Most are done at once; a request to the Jobs service, a
+subscription and the arrival itself have to wait for the store, and what follows them waits too. So a
+device's requests are answered in the order it sent them, and it is told that a message was received
+(PUBACK) when what the message asked for is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, cast
+
+import structlog
+
+from thingjobs.domain.effects import PendingNotice
+from thingjobs.domain.errors import ServiceError
+from thingjobs.mqtt import jobs_topic
+from thingjobs.mqtt.access import Principal
+from thingjobs.mqtt.clients import Client
+from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed, Unsubscribed
+from thingjobs.mqtt.hub import Hub, announcements
+from thingjobs.mqtt.jobs_topic import Kind
+from thingjobs.mqtt.packets import Connect, Publish
+from thingjobs.mqtt.reasons import ReasonCode
+from thingjobs.mqtt.session import ServerConnection
+from thingjobs.mqtt.session_state import SessionState
+from thingjobs.mqtt.topics import is_reserved, matches
+from thingjobs.wire import mqtt_payloads
+from thingjobs.wire.operation import Operation, Plane
+from thingjobs.wire.rest_json import operation_named
+
+MAX_UNSENT = 1_048_576
+"""Bytes that may wait for a client to read; beyond that it is given up."""
+MAX_WAITING_EVENTS = 200
+"""Events that may wait for the one being worked on before no more is read."""
+
+_OPERATIONS: Mapping[Kind, Operation] = {kind: operation_named(Plane.DEVICE, kind.value) for kind in Kind}
+
+log = structlog.get_logger()
+
+
+class Connection(asyncio.Protocol):
+    """``principal`` is who the connection belongs to, known from how it was made."""
+
+    __slots__ = (
+        "_client",
+        "_closed",
+        "_hub",
+        "_inbox",
+        "_loop",
+        "_paused",
+        "_principal",
+        "_timer",
+        "_transport",
+        "_waits_for",
+        "core",
+    )
+
+    def __init__(self, hub: Hub, principal: Principal) -> None:
+        self._hub = hub
+        self._principal = principal
+        self._loop = asyncio.get_running_loop()
+        self.core = ServerConnection(hub.limits, self._loop.time())
+        self._transport: asyncio.Transport | None = None
+        self._client: Client | None = None
+        self._inbox: deque[Event] = deque()
+        self._waits_for: asyncio.Future[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
+        self._closed = False
+
+    # --- the socket -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._hub.connections.add(self)
+        self._hub.statistics.connections += 1
+        self._hub.statistics.accepted += 1
+        self._watch_deadline()
+
+    def data_received(self, data: bytes) -> None:
+        self._take(self.core.receive(data, self._loop.time()))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.core.lost()
+        self._finish()
+
+    def flush(self) -> None:
+        """Send what the core has to send; close the socket if the core is done."""
+        transport = self._transport
+        if transport is None:
+            return
+        data = self.core.bytes_to_send()
+        if data:
+            transport.write(data)
+            if transport.get_write_buffer_size() > MAX_UNSENT:
+                self.evict()
+        if self.core.is_closed:
+            transport.close()
+            self._finish()
+
+    def end(self, reason: ReasonCode) -> None:
+        """Tell the client why, and close."""
+        self.core.disconnect(reason)
+        self.flush()
+
+    def evict(self) -> None:
+        """Give up a client that does not read."""
+        self._hub.statistics.evicted += 1
+        log.info("mqtt_slow_consumer", client_id=self._client and self._client.session.client_id)
+        self.core.lost()
+        if self._transport is not None:
+            self._transport.abort()
+        self._finish()
+
+    def in_hand(self) -> Sequence[asyncio.Future[Any]]:
+        """What is being worked on, if anything."""
+        return () if self._waits_for is None else (self._waits_for,)
+
+    def _watch_deadline(self) -> None:
+        deadline = self.core.deadline()
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._check_deadline)
+
+    def _check_deadline(self) -> None:
+        self._take(self.core.expire(self._loop.time()))
+        if not self._closed:
+            self._watch_deadline()
+
+    # --- events ---------------------------------------------------------------------------------------
+
+    def _take(self, events: Sequence[Event]) -> None:
+        self._inbox.extend(events)
+        self._work()
+        self.flush()
+        if len(self._inbox) > MAX_WAITING_EVENTS and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def _work(self) -> None:
+        """Work on events until there are none, or one has to wait."""
+        while self._inbox and self._waits_for is None:
+            event = self._inbox.popleft()
+            _HANDLERS[type(event)](self, event)
+        if self._paused and not self._inbox and self._transport is not None and not self._closed:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def _wait_for(self, work: Any) -> None:
+        task = self._hub.spawn(work)
+        self._waits_for = task
+        task.add_done_callback(self._go_on)
+
+    def _go_on(self, _: asyncio.Future[Any]) -> None:
+        self._waits_for = None
+        self._work()
+        self.flush()
+
+    # --- arriving and leaving -------------------------------------------------------------------------
+
+    def _on_connect(self, connect: Connect) -> None:
+        self._wait_for(self._arrive(connect))
+
+    async def _arrive(self, connect: Connect) -> None:
+        hub, scope = self._hub, self._principal.scope.id
+        client_id = connect.client_id or f"auto-{uuid.uuid4()}"
+        if not hub.access.may_connect(self._principal, client_id):
+            self.core.refuse(ReasonCode.NOT_AUTHORIZED)
+            return
+        slept = False
+        while (present := hub.clients.find(scope, client_id)) is not None:
+            slept = present.line is None
+            if present.line is not None:
+                present.line.hand_over()
+            if present.session.expiry_seconds and not connect.clean_start:
+                break
+            await hub.forget(present)
+        if self._closed:
+            return
+        client = present or Client(self._principal, SessionState(client_id))
+        client.principal = self._principal
+        client.line = self
+        hub.clients.add(client)
+        self._client = client
+        missed = await hub.wake_up(client) if present is not None and slept else ()
+        if self._closed:
+            return
+        events = self.core.accept(client.session, self._loop.time(), session_present=present is not None)
+        for notice in missed:
+            self._tell(client, notice)
+        self._inbox.extend(events)
+
+    def hand_over(self) -> None:
+        """Another connection takes the client over."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.line = None
+            self._publish_will(client)
+        self.end(ReasonCode.SESSION_TAKEN_OVER)
+
+    def _on_end(self, event: Disconnected | Failed) -> None:
+        if isinstance(event, Failed):
+            log.debug("mqtt_failed", reason=event.reason.name, message=event.message)
+
+    def _finish(self) -> None:
+        """Once the connection is over: the will, and what becomes of the session."""
+        if self._closed:
+            return
+        self._closed = True
+        self._hub.connections.discard(self)
+        self._hub.statistics.connections -= 1
+        if self._timer is not None:
+            self._timer.cancel()
+        client, self._client = self._client, None
+        if client is not None and client.line is self:
+            self._leave(client)
+
+    def _leave(self, client: Client) -> None:
+        client.line = None
+        self._publish_will(client)
+        if client.session.expiry_seconds:
+            self._hub.spawn(self._hub.fall_asleep(client))
+        else:
+            self._hub.spawn(self._hub.forget(client))
+
+    def _publish_will(self, client: Client) -> None:
+        will = self.core.will
+        if will is None or is_reserved(will.topic):
+            return
+        if self._hub.access.may_publish(client.principal, will.topic):
+            message = Publish(will.topic, will.payload, will.qos, will.retain)
+            self._hub.clients.publish(client, message)
+
+    # --- subscriptions --------------------------------------------------------------------------------
+
+    def _on_subscribed(self, asked: Subscribed) -> None:
+        self._wait_for(self._subscribe(asked))
+
+    async def _subscribe(self, asked: Subscribed) -> None:
+        client, hub = self._client, self._hub
+        if client is None:
+            return
+        refused = [f for f in asked.to_authorize() if not hub.access.may_subscribe(client.principal, f)]
+        had = set(client.session.subscriptions)
+        new = [f for f in asked.to_authorize() if f not in had and f not in refused]
+        for topic_filter in new:
+            await hub.listen_for(client, topic_filter)
+        granted = self.core.suback(asked, refused)
+        for topic_filter, qos in granted:
+            hub.clients.subscribe(client, topic_filter, qos)
+        kept = {topic_filter for topic_filter, _ in granted}
+        for topic_filter in new:
+            if topic_filter not in kept:
+                await hub.listen_no_more(client, topic_filter)
+        handling = {request.topic_filter: request.retain_handling for request in asked.requests}
+        for topic_filter, qos in granted:
+            if handling[topic_filter] == 0 or (handling[topic_filter] == 1 and topic_filter not in had):
+                hub.clients.send_retained(client, topic_filter, qos)
+
+    def _on_unsubscribed(self, ended: Unsubscribed) -> None:
+        self._wait_for(self._unsubscribe(ended))
+
+    async def _unsubscribe(self, ended: Unsubscribed) -> None:
+        if self._client is not None:
+            for topic_filter in ended.topic_filters:
+                self._hub.clients.unsubscribe(self._client, topic_filter)
+                await self._hub.listen_no_more(self._client, topic_filter)
+
+    # --- messages -------------------------------------------------------------------------------------
+
+    def _on_publish(self, publish: Publish) -> None:
+        client = self._client
+        if client is None:
+            return
+        if not self._hub.access.may_publish(client.principal, publish.topic):
+            self.core.refuse_publish(publish)
+            return
+        if not is_reserved(publish.topic):
+            self._hub.statistics.published += 1
+            self._hub.clients.publish(client, publish)
+            self.core.acknowledge(publish)
+            return
+        request = jobs_topic.parse(publish.topic)
+        if request is None:
+            self.core.acknowledge(publish)  # not for clients to publish: dropped in silence
+        else:
+            self._ask(client, publish, request)
+
+    def _ask(self, client: Client, publish: Publish, request: jobs_topic.JobsRequest) -> None:
+        """Give a request to the Jobs service; its answer goes to this connection alone."""
+        self._hub.statistics.requests += 1
+        named = {"thingName": request.thing_name}
+        if request.job_id is not None:
+            named["jobId"] = request.job_id
+        asked = mqtt_payloads.read_request(_OPERATIONS[request.kind], publish.payload, named)
+        error = asked.refusal
+        if error is None:
+            try:
+                answer = self._hub.device.submit(client.scope, asked.request)
+            except ServiceError as refusal:
+                error = refusal
+            else:
+                self._waits_for = answer
+                answer.add_done_callback(partial(self._answered, client, publish, asked.client_token))
+                return
+        self._reply_rejected(client, publish, error, asked.client_token)
+
+    def _answered(
+        self, client: Client, publish: Publish, client_token: str | None, answer: asyncio.Future[Any]
+    ) -> None:
+        error = cast(Exception | None, answer.exception())
+        if error is None:
+            payload = mqtt_payloads.accepted(answer.result(), client_token, self._hub.now())
+            self._reply(client, publish, jobs_topic.accepted(publish.topic), payload)
+        else:
+            self._reply_rejected(client, publish, error, client_token)
+        self._go_on(answer)
+
+    def _reply_rejected(
+        self, client: Client, publish: Publish, error: Exception, client_token: str | None
+    ) -> None:
+        if not isinstance(error, ServiceError):
+            log.error("mqtt_request_failed", topic=publish.topic, exc_info=error)
+        payload = mqtt_payloads.rejected(error, client_token, self._hub.now())
+        self._reply(client, publish, jobs_topic.rejected(publish.topic), payload)
+
+    def _reply(self, client: Client, publish: Publish, topic: str, payload: bytes) -> None:
+        self.core.acknowledge(publish)
+        if self._hub.access.may_receive(client.principal, topic):
+            self.core.deliver(topic, payload, self._granted_qos(client, topic))
+
+    def _granted_qos(self, client: Client, topic: str) -> int:
+        """The QoS this client subscribed to a topic with; 0 without a subscription."""
+        return max(
+            (
+                granted.qos
+                for topic_filter, granted in client.session.subscriptions.items()
+                if topic_filter == topic or matches(topic_filter, topic)
+            ),
+            default=0,
+        )
+
+    def _tell(self, client: Client, notice: PendingNotice) -> None:
+        """What a returning client missed, for its own subscriptions only."""
+        for topic, payload in announcements(notice):
+            if any(matches(f, topic) for f in client.session.subscriptions):
+                self.core.deliver(topic, payload, self._granted_qos(client, topic))
+
+
+_HANDLERS: Mapping[type[Event], Callable[[Connection, Any], None]] = {
+    Connect: Connection._on_connect,
+    Publish: Connection._on_publish,
+    Subscribed: Connection._on_subscribed,
+    Unsubscribed: Connection._on_unsubscribed,
+    Disconnected: Connection._on_end,
+    Failed: Connection._on_end,
+}

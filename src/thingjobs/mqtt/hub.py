@@ -1,0 +1,152 @@
+"""What all MQTT connections share, and what happens to clients between connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from thingjobs.domain.effects import Effect, PendingNotice
+from thingjobs.mqtt import jobs_topic
+from thingjobs.mqtt.access import Access
+from thingjobs.mqtt.clients import Client, Clients, Line
+from thingjobs.mqtt.interest import Every, things_listened_for
+from thingjobs.mqtt.limits import Limits
+from thingjobs.operations.planes import DevicePlane, Notifications
+from thingjobs.wire import mqtt_payloads
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Totals since the start, and connections now; read by the metrics endpoint."""
+
+    connections: int = 0
+    accepted: int = 0
+    requests: int = 0
+    published: int = 0
+    notified: int = 0
+    evicted: int = 0
+
+
+@dataclass
+class Hub:
+    """Everything a connection needs; ``now`` is the service's clock in milliseconds.
+
+    What a client listens for changes under its lock, one step at a time: a connection may end, and the
+    client return on another, while the store is still being told.
+    """
+
+    access: Access
+    device: DevicePlane
+    notifications: Notifications
+    now: Callable[[], int]
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        self.clients = Clients(self.access, self.limits.max_queued)
+        self.statistics = Statistics()
+        self.connections: set[Line] = set()
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something that nobody awaits, and keep it until it is done."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("mqtt_task_failed", exc_info=error)
+
+    # --- announcements --------------------------------------------------------------------------------
+
+    def publish(self, effects: Sequence[Effect]) -> None:
+        """Tell devices what the effects of a commit owe them."""
+        for effect in effects:
+            if isinstance(effect, PendingNotice):
+                self.statistics.notified += 1
+                for topic, payload in announcements(effect):
+                    self.clients.announce(effect.scope, topic, payload)
+
+    # --- listening for things -------------------------------------------------------------------------
+
+    async def listen_for(self, client: Client, topic_filter: str) -> None:
+        """Have a client hear of the things its new filter listens for."""
+        target = things_listened_for(topic_filter)
+        if target is None:
+            return
+        async with client.lock:
+            client.listening[target] = client.listening.get(target, 0) + 1
+            if client.listening[target] == 1:
+                await self._listen(client, target)
+
+    async def listen_no_more(self, client: Client, topic_filter: str) -> None:
+        target = things_listened_for(topic_filter)
+        async with client.lock:
+            if target is None or target not in client.listening:
+                return
+            client.listening[target] -= 1
+            if not client.listening[target]:
+                del client.listening[target]
+                await self._unlisten(client, target)
+
+    async def _listen(self, client: Client, target: str | Every) -> PendingNotice | None:
+        if isinstance(target, Every):
+            await self.notifications.listen_to_all(client.scope)
+            return None
+        return await self.notifications.listen((client.scope, target), client.known.pop(target, None))
+
+    async def _unlisten(self, client: Client, target: str | Every) -> None:
+        if isinstance(target, Every):
+            await self.notifications.listen_to_all_no_more(client.scope)
+        else:
+            client.known[target] = await self.notifications.listen_no_more((client.scope, target))
+
+    # --- between connections --------------------------------------------------------------------------
+
+    async def forget(self, client: Client) -> None:
+        """A session ends: nothing of it stays."""
+        self.clients.remove(client)
+        async with client.lock:
+            if client.expiry is not None:  # it slept, and nobody listens for it
+                client.expiry.cancel()
+                return
+            targets, client.listening = list(client.listening), {}
+            for target in targets:
+                await self._unlisten(client, target)
+
+    async def fall_asleep(self, client: Client) -> None:
+        """A client leaves and its session stays: what it knows of its jobs is kept for its return."""
+        async with client.lock:
+            loop = asyncio.get_running_loop()
+            client.known = {}
+            client.expiry = loop.call_later(client.session.expiry_seconds, self.clients.remove, client)
+            for target in list(client.listening):
+                await self._unlisten(client, target)
+
+    async def wake_up(self, client: Client) -> Sequence[PendingNotice]:
+        """A client returns to its session: what it missed of its jobs meanwhile."""
+        async with client.lock:
+            if client.expiry is not None:
+                client.expiry.cancel()
+                client.expiry = None
+            missed = [await self._listen(client, target) for target in list(client.listening)]
+            client.known = {}
+        return [notice for notice in missed if notice is not None]
+
+
+def announcements(notice: PendingNotice) -> Sequence[tuple[str, bytes]]:
+    """Topics and payloads of a notice; the list comes first."""
+    messages = []
+    if notice.list_changed:
+        messages.append((jobs_topic.notify(notice.thing_name), mqtt_payloads.notify(notice)))
+    if notice.head_changed:
+        messages.append((jobs_topic.notify_next(notice.thing_name), mqtt_payloads.notify_next(notice)))
+    return messages

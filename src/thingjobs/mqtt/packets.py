@@ -1,0 +1,135 @@
+"""The control packets of MQTT 3.1.1 and 5 as values.
+
+Both versions share one set: what a version does not carry keeps its default. There is no PUBREC, PUBREL,
+PUBCOMP or AUTH, because this server neither speaks QoS 2 nor re-authenticates; the decoder refuses them.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from msgspec import Struct
+
+from thingjobs.mqtt.properties import NO_PROPERTIES, Properties
+
+
+class Version(IntEnum):
+    """The protocol level, as CONNECT gives it."""
+
+    V311 = 4
+    V5 = 5
+
+
+class Will(Struct, frozen=True, gc=False):
+    """What to publish when the connection ends without a farewell."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    properties: Properties = NO_PROPERTIES
+
+
+class Connect(Struct, frozen=True, gc=False):
+    """A client introduces itself. ``clean_start`` is the clean session flag of 3.1.1."""
+
+    client_id: str
+    version: Version = Version.V311
+    clean_start: bool = True
+    keep_alive: int = 0
+    username: str | None = None
+    password: bytes | None = None
+    will: Will | None = None
+    properties: Properties = NO_PROPERTIES
+
+
+class ConnAck(Struct, frozen=True, gc=False):
+    """``code`` is a ReasonCode in MQTT 5, a ReturnCode in 3.1.1."""
+
+    session_present: bool = False
+    code: int = 0
+    properties: Properties = NO_PROPERTIES
+
+
+class Publish(Struct, frozen=True, gc=False):
+    """A message. ``packet_id`` is 0 at QoS 0; an empty topic stands for a topic alias."""
+
+    topic: str
+    payload: bytes
+    qos: int = 0
+    retain: bool = False
+    packet_id: int = 0
+    dup: bool = False
+    properties: Properties = NO_PROPERTIES
+
+
+class PubAck(Struct, frozen=True, gc=False):
+    packet_id: int
+    code: int = 0
+    properties: Properties = NO_PROPERTIES
+
+
+class FilterRequest(Struct, frozen=True, gc=False):
+    """One line of a SUBSCRIBE."""
+
+    topic_filter: str
+    qos: int = 0
+    no_local: bool = False
+    retain_as_published: bool = False
+    retain_handling: int = 0
+
+
+class Subscribe(Struct, frozen=True, gc=False):
+    packet_id: int
+    requests: tuple[FilterRequest, ...]
+    properties: Properties = NO_PROPERTIES
+
+
+class SubAck(Struct, frozen=True, gc=False):
+    """A granted QoS or a failure for each requested filter, in order."""
+
+    packet_id: int
+    codes: tuple[int, ...]
+    properties: Properties = NO_PROPERTIES
+
+
+class Unsubscribe(Struct, frozen=True, gc=False):
+    packet_id: int
+    topic_filters: tuple[str, ...]
+    properties: Properties = NO_PROPERTIES
+
+
+class UnsubAck(Struct, frozen=True, gc=False):
+    """``codes`` are empty in 3.1.1."""
+
+    packet_id: int
+    codes: tuple[int, ...] = ()
+    properties: Properties = NO_PROPERTIES
+
+
+class PingReq(Struct, frozen=True, gc=False):
+    pass
+
+
+class PingResp(Struct, frozen=True, gc=False):
+    pass
+
+
+class Disconnect(Struct, frozen=True, gc=False):
+    code: int = 0
+    properties: Properties = NO_PROPERTIES
+
+
+Packet = (
+    Connect
+    | ConnAck
+    | Publish
+    | PubAck
+    | Subscribe
+    | SubAck
+    | Unsubscribe
+    | UnsubAck
+    | PingReq
+    | PingResp
+    | Disconnect
+)

@@ -1,0 +1,98 @@
+"""What outlives a connection: a client's subscriptions, and the messages it has not yet acknowledged.
+
+The gateway keeps a SessionState by client id for as long as its ``expiry_seconds`` say, hands it to the next
+connection of that client, and tells it of messages that arrive while there is none. At any moment at most one
+connection uses it: one that has been closed never touches it again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from msgspec.structs import replace
+
+from thingjobs.mqtt.packets import FilterRequest, Publish
+from thingjobs.mqtt.topics import matches
+
+_LAST_PACKET_ID = 0xFFFF
+
+
+class Delivery(Enum):
+    """What became of a message for the client."""
+
+    SENT = "sent"
+    QUEUED = "queued"
+    """It waits for the client's acknowledgements."""
+    OVERFLOW = "overflow"
+    """Dropped: too much waits already, the client is a slow consumer."""
+    TOO_LARGE = "too large"
+    """Dropped: the client does not take packets of this size."""
+    CLOSED = "closed"
+
+
+class SessionState:
+    """One client's session. Idle, it is as small as its subscriptions."""
+
+    __slots__ = ("_last_packet_id", "_queue", "client_id", "expiry_seconds", "in_flight", "subscriptions")
+
+    def __init__(self, client_id: str, expiry_seconds: int = 0) -> None:
+        self.client_id = client_id
+        self.expiry_seconds = expiry_seconds  # 0: it ends with its connection
+        self.subscriptions: dict[str, FilterRequest] = {}  # as granted
+        self.in_flight: dict[int, Publish] = {}  # sent and not acknowledged, in the order of sending
+        self._queue: deque[Publish] | None = None  # made when first needed: a deque is large
+        self._last_packet_id = 0
+
+    @property
+    def queued(self) -> int:
+        """Messages that wait to be sent."""
+        return len(self._queue) if self._queue else 0
+
+    def hold(self, message: Publish, max_queued: int) -> bool:
+        """Keep a message until it can be sent; False if it is lost.
+
+        For messages at QoS 1 whose client is away or slow. QoS 0 does not wait for anybody.
+        """
+        if not message.qos or self.queued >= max_queued:
+            return False
+        if self._queue is None:
+            self._queue = deque()
+        self._queue.append(message)
+        return True
+
+    def send_again(self) -> None:
+        """Begin a new connection: what was sent and not acknowledged comes first again, as duplicates."""
+        if self.in_flight:
+            unacknowledged = (replace(message, dup=True) for message in self.in_flight.values())
+            self._queue = deque((*unacknowledged, *(self._queue or ())))
+            self.in_flight = {}
+
+    def next_to_send(self) -> Publish | None:
+        """Take the first message that waits, numbered."""
+        if not self._queue:
+            return None
+        message = self._queue.popleft()
+        if not self._queue:
+            self._queue = None
+        return message if message.packet_id else replace(message, packet_id=self.new_packet_id())
+
+    def new_packet_id(self) -> int:
+        """A packet identifier that is not in flight.
+
+        Messages that are to be sent again keep theirs and stand before all others, so whoever needs a new
+        one finds them in flight already.
+        """
+        packet_id = self._last_packet_id
+        while True:
+            packet_id = packet_id % _LAST_PACKET_ID + 1
+            if packet_id not in self.in_flight:
+                self._last_packet_id = packet_id
+                return packet_id
+
+    def hears_itself(self, topic: str) -> bool:
+        """Whether a message from this client is to come back to it (MQTT 5 "no local")."""
+        return any(
+            not granted.no_local and matches(topic_filter, topic)
+            for topic_filter, granted in self.subscriptions.items()
+        )

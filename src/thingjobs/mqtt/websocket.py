@@ -1,0 +1,111 @@
+"""MQTT over WebSocket: the same connections, their bytes carried in binary messages."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from thingjobs.mqtt.access import Principal
+from thingjobs.mqtt.connection import Connection
+from thingjobs.mqtt.hub import Hub
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+SUBPROTOCOL = "mqtt"
+_NORMAL, _UNSUPPORTED_DATA = 1000, 1003
+
+
+class MqttWebSocket:
+    """An ASGI application for the path ``/mqtt``."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def serve(self, scope: Message, receive: Receive, send: Send, principal: Principal) -> None:
+        """Carry one connection, which is ``principal``, from its opening to its end."""
+        await receive()  # websocket.connect
+        offered = scope.get("subprotocols", ())
+        await send(
+            {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None}
+        )
+        transport = _Transport(send)
+        connection = Connection(self._hub, principal)
+        connection.connection_made(transport)
+        sender = asyncio.create_task(transport.send_all())
+        receiver = asyncio.create_task(_receive_all(receive, connection, transport))
+        try:
+            await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            connection.connection_lost(None)
+            for task in (sender, receiver):
+                task.cancel()
+            await asyncio.gather(sender, receiver, return_exceptions=True)
+
+
+async def _receive_all(receive: Receive, connection: Connection, transport: _Transport) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        data = message.get("bytes")
+        if data is None:
+            transport.end(_UNSUPPORTED_DATA)  # MQTT is binary
+            return
+        connection.data_received(data)
+        await transport.reading.wait()
+
+
+class _Transport(asyncio.Transport):
+    """What a connection sees of its WebSocket."""
+
+    def __init__(self, send: Send) -> None:
+        super().__init__()
+        self.reading = asyncio.Event()
+        self.reading.set()
+        self._send = send
+        self._unsent: list[bytes] = []
+        self._size = 0
+        self._wake = asyncio.Event()
+        self._close_code: int | None = None
+
+    async def send_all(self) -> None:
+        """Send what is written until the transport is closed and nothing is left."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            unsent, self._unsent = self._unsent, []
+            for data in unsent:
+                await self._send({"type": "websocket.send", "bytes": data})
+                self._size -= len(data)
+            if self._close_code is not None and not self._unsent:
+                await self._send({"type": "websocket.close", "code": self._close_code})
+                return
+
+    def end(self, code: int) -> None:
+        if self._close_code is None:
+            self._close_code = code
+        self._wake.set()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._unsent.append(bytes(data))
+        self._size += len(data)
+        self._wake.set()
+
+    def get_write_buffer_size(self) -> int:
+        return self._size
+
+    def close(self) -> None:
+        self.end(_NORMAL)
+
+    def abort(self) -> None:
+        self._unsent.clear()
+        self.end(_NORMAL)
+
+    def pause_reading(self) -> None:
+        self.reading.clear()
+
+    def resume_reading(self) -> None:
+        self.reading.set()
