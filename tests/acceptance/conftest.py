@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
+
+from fleet import Fleet
 from servers import Server
 
 
@@ -21,3 +23,8 @@ def unique() -> Callable[[str], str]:
     """A name that no other test of the session has."""
     numbers = itertools.count(1)
     return lambda prefix: f"{prefix}-{next(numbers)}"
+
+
+@pytest.fixture(scope="module")
+def fleet(server: Server, unique: Callable[[str], str]) -> Fleet:
+    return Fleet(server, unique)

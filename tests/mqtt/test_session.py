@@ -388,7 +388,7 @@ def test_what_is_too_large_for_the_client_is_dropped() -> None:
     for payload in (b"1", b"x" * 100, b"2"):
         wired.server.deliver("a", payload, 1)
     assert payloads(wired) == [b"1"]
-    wired.send(PubAck(*wired.session.in_flight))
+    wired.send(PubAck(min(wired.session.in_flight)))
     assert payloads(wired) == [b"2"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from factories import Device, a_call, memory_database
 from thingjobs.operations.call import Call
 from thingjobs.operations.device import DeviceOperations
+from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.store.tx import Tx
 
 
@@ -30,5 +31,5 @@ def call(tx: Tx) -> Call:
 
 @pytest.fixture
 def device(tx: Tx, call: Call) -> Callable[[str], Device]:
-    operations = DeviceOperations()
+    operations = DeviceOperations(DeviceDocuments())
     return lambda thing_name: Device(tx, call, thing_name, operations)

@@ -5,14 +5,15 @@ White-box: rollouts and the engine call the store's ``walk`` and ``purge``.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from registry_calls import Registry
 
 from factories import a_call, memory_database
-from thingjobs.domain.model import GroupKey, JobKey
+from thingjobs.domain.model import GroupKey
 from thingjobs.operations.call import Call
 from thingjobs.store.groups import Member
 from thingjobs.store.tx import Tx
@@ -168,100 +169,108 @@ def test_purge_works_in_bounded_pieces_children_before_parents(registry: Registr
     assert rows(registry) == 0
 
 
-THINGS = st.sampled_from(["t1", "t2", "t3", "t4"])
-GROUPS = st.sampled_from(["a", "b", "c", "d"])
+# --- any history ------------------------------------------------------------------------------------
+
+THINGS = ("t1", "t2", "t3", "t4")
+GROUPS = ("a", "b", "c", "d")
+
+thing = st.sampled_from(THINGS)
+group = st.sampled_from(GROUPS)
+JOIN = st.tuples(st.just("join"), thing, group)
+LEAVE = st.tuples(st.just("leave"), thing, st.integers(0, 1))
+OPEN = st.tuples(st.just("open_snapshot"))
+PURGE = st.tuples(st.just("purge"), st.integers(1, 4))
+STEP = st.one_of(
+    JOIN,
+    JOIN,
+    JOIN,
+    LEAVE,
+    LEAVE,
+    OPEN,
+    OPEN,
+    PURGE,
+    PURGE,
+    st.tuples(st.just("open_snapshot_elsewhere")),
+    st.tuples(st.just("close_snapshot"), st.integers(0, 9)),
+    st.tuples(st.just("create_thing"), thing),
+    st.tuples(st.just("delete_thing"), thing),
+    st.tuples(st.just("create_group"), group, st.none() | group),
+    st.tuples(st.just("delete_group"), group),
+)
 
 
-class Model(RuleBasedStateMachine):
-    """What a walk meets equals what plain Python remembers, now and for every open snapshot."""
+class Model:
+    """A registry, what plain Python remembers of it, and the steps that change both."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.tx = Tx(memory_database())
-        self.tx.begin()
-        self.registry = Registry(a_call(self.tx), self.tx)
+    def __init__(self, tx: Tx) -> None:
+        self.tx = tx
+        self.registry = Registry(a_call(tx), tx)
         self.elsewhere = self.registry.in_region("eu-west-1")
-        self.jobs: dict[Registry, JobKey] = {}
+        self.job = self.registry.a_job()
+        self.job_elsewhere = self.elsewhere.a_job()
         self.parents: dict[str, str | None] = {}
         self.keys: dict[str, GroupKey] = {}
         self.members: dict[str, set[str]] = {}
-        self.things: dict[str, int] = {}
-        # rollout → sequence number, and per root what it holds: (depth, group, thing, incarnation)
-        self.snapshots: dict[int, tuple[int, dict[GroupKey, list[tuple[int, str, str, int]]]]] = {}
+        self.incarnations: dict[str, int] = {}
         self.made = 0
+        # Of each open rollout its sequence number, and what each group held below it.
+        self.snapshots: dict[int, tuple[int, dict[GroupKey, list[Held]]]] = {}
 
-    def teardown(self) -> None:
-        self.tx.groups._db.connection.close()
+    # --- steps ------------------------------------------------------------------------------------
 
-    @initialize()
-    def jobs_exist(self) -> None:
-        self.jobs = {each: each.a_job() for each in (self.registry, self.elsewhere)}
-
-    # --- what happens -----------------------------------------------------------------------------
-
-    @rule(name=THINGS)
     def create_thing(self, name: str) -> None:
-        if name not in self.things:
+        if name not in self.incarnations:
             self.registry.create_thing(name)
             self.made += 1
-            self.things[name] = self.made
+            self.incarnations[name] = self.made
 
-    @rule(name=THINGS)
     def delete_thing(self, name: str) -> None:
         self.registry.delete_thing(name)
-        self.things.pop(name, None)
+        self.incarnations.pop(name, None)
         for members in self.members.values():
             members.discard(name)
 
-    @rule(name=GROUPS, parent=st.none() | GROUPS)
     def create_group(self, name: str, parent: str | None) -> None:
-        if name in self.parents or (parent is not None and parent not in self.parents):
-            return
-        self.registry.create_group(name, parent=parent)
-        self.parents[name] = parent
-        self.members[name] = set()
-        self.keys[name] = self.registry.group_key(name)
+        if name not in self.parents and (parent is None or parent in self.parents):
+            self.registry.create_group(name, parent=parent)
+            self.parents[name] = parent
+            self.members[name] = set()
+            self.keys[name] = self.registry.group_key(name)
 
-    @rule(name=GROUPS)
     def delete_group(self, name: str) -> None:
         if name in self.parents and name not in self.parents.values():
             self.registry.delete_group(name)
             del self.parents[name], self.members[name]
 
-    @rule(thing=THINGS, group=GROUPS)
-    def join(self, thing: str, group: str) -> None:
-        if thing not in self.things or group not in self.parents:
-            return
-        elsewhere = [g for g, members in self.members.items() if thing in members and g != group]
-        if all(self.root(g) != self.root(group) for g in elsewhere):
-            self.registry.add(thing, group)
-            self.members[group].add(thing)
+    def join(self, name: str, group: str) -> None:
+        if name in self.incarnations and group in self.parents:
+            present = [each for each in self.parents if name in self.members[each] and each != group]
+            if all(self.root(each) != self.root(group) for each in present):
+                self.registry.add(name, group)
+                self.members[group].add(name)
 
-    @rule(thing=THINGS, group=GROUPS)
-    def leave(self, thing: str, group: str) -> None:
-        if thing in self.things:
-            self.registry.remove(thing, group)
-            self.members.get(group, set()).discard(thing)
+    def leave(self, name: str, which: int) -> None:
+        groups = sorted(group for group, members in self.members.items() if name in members)
+        if groups:
+            group = groups[which % len(groups)]
+            self.registry.remove(name, group)
+            self.members[group].discard(name)
 
-    @rule()
     def open_snapshot(self) -> None:
-        rollout, seq = self.registry.open_snapshot(self.jobs[self.registry])
-        self.snapshots[rollout] = (seq, {self.keys[g]: self.expected(g) for g in self.parents})
+        rollout, seq = self.registry.open_snapshot(self.job)
+        self.snapshots[rollout] = (seq, {self.keys[each]: self.held(each) for each in self.parents})
 
-    @rule()
     def open_snapshot_elsewhere(self) -> None:
-        """Another scope's rollout keeps rows longer, and nothing else."""
-        rollout, seq = self.elsewhere.open_snapshot(self.jobs[self.elsewhere])
+        """Another scope's rollout may keep rows longer, and has no other effect."""
+        rollout, seq = self.elsewhere.open_snapshot(self.job_elsewhere)
         self.snapshots[rollout] = (seq, {})
 
-    @precondition(lambda self: self.snapshots)
-    @rule(data=st.data())
-    def close_snapshot(self, data: st.DataObject) -> None:
-        rollout = data.draw(st.sampled_from(sorted(self.snapshots)))
-        self.tx.rollouts.delete(rollout)
-        del self.snapshots[rollout]
+    def close_snapshot(self, which: int) -> None:
+        if self.snapshots:
+            rollout = sorted(self.snapshots)[which % len(self.snapshots)]
+            self.tx.rollouts.delete(rollout)
+            del self.snapshots[rollout]
 
-    @rule(limit=st.integers(1, 5))
     def purge(self, limit: int) -> None:
         before = rows(self.registry)
         garbage = self.tx.groups.has_garbage()
@@ -269,61 +278,75 @@ class Model(RuleBasedStateMachine):
         assert rows(self.registry) == before - removed
         assert (removed > 0) == garbage
 
-    # --- what must hold ---------------------------------------------------------------------------
+    # --- what plain Python knows --------------------------------------------------------------------
 
     def root(self, group: str) -> str:
         parent = self.parents[group]
         return group if parent is None else self.root(parent)
 
-    def expected(self, root: str) -> list[tuple[int, str, str, int]]:
-        found = []
-        level = [root]
-        depth = self.depth(root)
-        while level:
-            for group in sorted(level):
-                found += [(depth, group, name, self.things[name]) for name in sorted(self.members[group])]
-            level = [group for group, parent in self.parents.items() if parent in level]
-            depth += 1
-        return found
-
     def depth(self, group: str) -> int:
         parent = self.parents[group]
         return 1 if parent is None else self.depth(parent) + 1
 
-    @invariant()
-    def walks_meet_the_members_of_now(self) -> None:
-        for group in self.parents:
-            expected = [(depth, g, name) for depth, g, name, _ in self.expected(group)]
-            for step in (1, 2, 100):
-                members = whole_walk(self.registry, self.keys[group], None, step=step)
-                assert [(m.depth, m.group_name, m.thing_name) for m in members] == expected
-
-    @invariant()
-    def walks_of_snapshots_meet_the_members_of_then_that_still_exist(self) -> None:
-        for seq, held in self.snapshots.values():
-            for root, then in held.items():
-                expected = [
-                    (depth, group, name)
-                    for depth, group, name, incarnation in then
-                    if self.things.get(name) == incarnation
+    def held(self, root: str) -> list[Held]:
+        found = []
+        level = [root]
+        while level:
+            for group in sorted(level):
+                found += [
+                    Held(self.depth(group), group, name, self.incarnations[name])
+                    for name in sorted(self.members[group])
                 ]
-                for step in (1, 100):
-                    members = whole_walk(self.registry, root, seq, step=step)
-                    assert [(m.depth, m.group_name, m.thing_name) for m in members] == expected
+            level = [group for group, parent in self.parents.items() if parent in level]
+        return found
 
-    @invariant()
-    def lists_agree(self) -> None:
-        for name in self.things:
-            groups = sorted(group for group, members in self.members.items() if name in members)
-            assert self.registry.groups_of(name) == groups
+    # --- what must hold -------------------------------------------------------------------------------
 
-    @invariant()
-    def nothing_is_kept_when_nothing_follows(self) -> None:
+    def check(self) -> None:
+        for group in self.parents:
+            self.check_walks(self.keys[group], None, self.held(group))
+        for seq, groups in self.snapshots.values():
+            for root, held in groups.items():
+                alive = [each for each in held if self.incarnations.get(each.thing) == each.incarnation]
+                self.check_walks(root, seq, alive)
+        for name in self.incarnations:
+            assert self.registry.groups_of(name) == sorted(
+                group for group, members in self.members.items() if name in members
+            )
         if not self.snapshots and not self.tx.groups.has_garbage():
             assert rows(self.registry) == len(self.parents) + sum(map(len, self.members.values()))
 
+    def check_walks(self, root: GroupKey, seq: int | None, expected: list[Held]) -> None:
+        for step in (1, 2, 100):
+            met = whole_walk(self.registry, root, seq, step=step)
+            assert [(m.depth, m.group_name, m.thing_name) for m in met] == [each[:3] for each in expected]
 
-TestModel = Model.TestCase
-TestModel.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+
+class Held(NamedTuple):
+    """A member of some moment; ``incarnation`` tells a thing from its namesakes."""
+
+    depth: int
+    group: str
+    thing: str
+    incarnation: int
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=st.lists(STEP, min_size=40, max_size=80))
+def test_walks_equal_a_plain_model_under_any_history(steps: list[tuple[Any, ...]]) -> None:
+    """Now, and for each open snapshot whatever was purged: ruling 1."""
+    database = memory_database()
+    tx = Tx(database)
+    tx.begin()
+    model = Model(tx)
+    for name in THINGS:
+        model.create_thing(name)
+    for name, parent in (("d", None), ("c", "d"), ("b", "d"), ("a", "c")):
+        model.create_group(name, parent)
+    for name, group in zip(THINGS, ("d", "c", "b", "a"), strict=True):
+        model.join(name, group)
+    for step, *arguments in steps:
+        getattr(model, step)(*arguments)
+        model.check()
+    tx.rollback()
+    database.connection.close()
