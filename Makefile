@@ -21,7 +21,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 run: setup ## Run the server for development on http://127.0.0.1:8080, data in ./data
 	$(BIN)/thingjobs dev
 
-demo: setup ## See one job go out to a fleet of HTTP devices, and end by itself
+demo: setup ## See one job go out to a fleet of MQTT devices, and end by itself
 	$(BIN)/python tools/demo.py
 
 test: setup ## Run all tests

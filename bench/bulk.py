@@ -40,8 +40,8 @@ def bulk_load(data_dir: Path, things: int, group: str, executions: int) -> None:
       ``thingjobs env --data DIR`` sign for, so that API calls made with these see everything.
     - Executions belong to finished snapshot jobs ``{group}-history-{k}``, k = 0, 1, …, targeting ``group``:
       each job takes the things in name order, one SUCCEEDED execution per thing, until ``executions`` are
-      stored; a last job that would give more is canceled. So a million executions on a million things are one job; on 8,000 things they are 125.
-      Counters agree with the rows.
+      stored; a last job that would give more is canceled. So a million executions on a million things are one
+      job; on 8,000 things they are 125. Counters agree with the rows.
     - May be called again on the same directory with another ``group``. A missing directory is made.
     - Goes through the project's own operations and store, in sets of some thousands, so that the rows are
       those which the API would have written.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.server import Server, program, serving
+from bench.server import Server, program, serving, serving_mqtt
 
 BULK_SECONDS = 400
 
@@ -26,6 +26,9 @@ class Scale:
     peer_seconds: float
     peer_things: tuple[int, ...]
     scenario_seconds: float
+    mqtt_devices: tuple[int, ...]
+    connected: int
+    storm: int
 
 
 FULL = Scale(
@@ -38,6 +41,9 @@ FULL = Scale(
     peer_seconds=5,
     peer_things=(100, 1000),
     scenario_seconds=600,
+    mqtt_devices=(1, 16, 64, 256, 1000),
+    connected=10_000,
+    storm=4_000,
 )
 QUICK = Scale(
     window_seconds=2,
@@ -49,6 +55,9 @@ QUICK = Scale(
     peer_seconds=2,
     peer_things=(100,),
     scenario_seconds=90,
+    mqtt_devices=(1, 256),
+    connected=2_000,
+    storm=1_000,
 )
 
 
@@ -66,6 +75,10 @@ class Context:
     def serving(self, data: Path) -> AbstractContextManager[Server]:
         """``thingjobs serve`` on ``data``, with the options of this run."""
         return serving(data, self.cores, self.serve_options)
+
+    def serving_mqtt(self, data: Path) -> AbstractContextManager[Server]:
+        """``thingjobs dev`` on ``data``, which listens for MQTT without TLS, with the options of this run."""
+        return serving_mqtt(data, self.cores, self.serve_options)
 
     def fresh(self, name: str) -> Path:
         """A data directory that no server has used yet."""

@@ -42,12 +42,17 @@ class Fleet:
         return self.things[index * GROUP_SIZE : (index + 1) * GROUP_SIZE]
 
     async def top_up(self) -> None:
-        """Create jobs until ``DEPTH`` executions are pending on every thing; sign the requests for them."""
+        """Create jobs until ``DEPTH`` executions are pending on every thing; make the requests for them."""
         for group, arn in self.group_arns.items():
             members = self.members(group)
             missing = DEPTH - min(len(self.pending[thing]) for thing in members)
             for _ in range(missing):
                 await self._queue(arn, members)
+        self.prepare()
+        self.ready = deque(thing for thing in self.things if self.pending[thing])
+
+    def prepare(self) -> None:
+        """Sign the requests for what is pending."""
         signer = self.server.signer
         self._starts = {
             thing: signer.request("PUT", f"/things/{thing}/jobs/$next", b"{}", service=DEVICE_PLANE)
@@ -58,7 +63,6 @@ class Fleet:
             for thing, jobs in self.pending.items()
             for job in jobs
         }
-        self.ready = deque(thing for thing in self.things if self.pending[thing])
 
     async def cycle(self, connection: Connection) -> bool:
         """One device takes its next job and reports success; false when no thing has a job left.
@@ -88,12 +92,16 @@ class Fleet:
         done = 0.0
         for _ in range(MAX_ROUNDS):
             await self.top_up()
-            window = await run_for(self.server, devices, seconds - done, self.cycle)
+            window = await self.window(devices, seconds - done)
             windows.append(window)
             done += window.seconds
             if done >= seconds * 0.95:
                 break
         return merged(windows)
+
+    async def window(self, devices: int, seconds: float) -> Window:
+        """Cycles on ``devices`` connections, until there is nothing left to do or ``seconds`` are over."""
+        return await run_for(self.server, devices, seconds, self.cycle)
 
     async def check_counters(self) -> None:
         """The server must have counted exactly the successes that its devices reported."""

@@ -168,22 +168,30 @@ async def run_for(
     server: Server, count: int, seconds: float, step: Callable[[Connection], Awaitable[bool]]
 ) -> Window:
     """Repeat ``step`` on ``count`` connections for ``seconds``, or until it answers that no work is left."""
+    async with connections(server, count) as opened:
+        return await run_on(server, opened, seconds, step)
+
+
+async def run_on(
+    server: Server, clients: Sequence[T], seconds: float, step: Callable[[T], Awaitable[bool]]
+) -> Window:
+    """The same with clients that are there already."""
     latencies: list[int] = []
 
-    async def worker(connection: Connection, end: int) -> None:
+    async def worker(client: T, end: int) -> None:
         while (before := time.perf_counter_ns()) < end:
-            if not await step(connection):
+            if not await step(client):
                 return
             latencies.append(time.perf_counter_ns() - before)
 
-    async with connections(server, count) as opened, at_most(seconds + GRACE_SECONDS):
+    async with at_most(seconds + GRACE_SECONDS):
         gc.collect()
         gc.disable()
         try:
             server_before, own_before = server.cpu_seconds(), time.process_time()
             start = time.perf_counter_ns()
             end = start + int(seconds * 1e9)
-            await together(worker(connection, end) for connection in opened)
+            await together(worker(client, end) for client in clients)
             elapsed = (time.perf_counter_ns() - start) / 1e9
             own_cpu, server_cpu = time.process_time() - own_before, server.cpu_seconds() - server_before
         finally:

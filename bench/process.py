@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -23,6 +24,13 @@ def core_plan() -> tuple[set[int], set[int]]:
     """The cores of the server and of the load generator; the same ones where there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     return ({cores[0]}, {cores[1]}) if len(cores) > 1 else (set(cores), set(cores))
+
+
+def open_files() -> int:
+    """How many files this process and its children may open, made as many as it may."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most if most != resource.RLIM_INFINITY else 1_000_000
 
 
 @contextmanager

@@ -25,6 +25,7 @@ class Server:
     port: int
     signer: Signer
     host: str = HOST
+    mqtt_port: int = 0
 
     def cpu_seconds(self) -> float:
         return self.process.cpu_seconds()
@@ -38,6 +39,18 @@ def serving(data: Path, cores: set[int], options: Sequence[str]) -> Iterator[Ser
     with Process(argv, log=data.with_suffix(".log"), cores=cores) as process:
         process.wait_ready(port, "/-/ready")
         yield Server("thingjobs", process, port, Signer(f"{HOST}:{port}", credentials_of(data)))
+
+
+@contextmanager
+def serving_mqtt(data: Path, cores: set[int], options: Sequence[str]) -> Iterator[Server]:
+    """``thingjobs dev`` on ``data``: MQTT without TLS; every acknowledged write on disk as well."""
+    port, mqtt_port = free_port(), free_port()
+    argv = [program("thingjobs"), "dev", "--data", str(data), "--http-port", str(port)]
+    argv += ["--mqtt-port", str(mqtt_port), *options]
+    with Process(argv, log=data.with_suffix(".log"), cores=cores) as process:
+        process.wait_ready(port, "/-/ready")
+        signer = Signer(f"{HOST}:{port}", credentials_of(data))
+        yield Server("thingjobs", process, port, signer, mqtt_port=mqtt_port)
 
 
 def start_up_seconds(data: Path, cores: set[int]) -> float:

@@ -40,6 +40,11 @@ def a_call(tx: Tx, now: int = NOW, region: str = "us-east-1") -> Call:
     return Call(scope, now, lambda: str(uuid.uuid4()), Endpoints("host", "host", "host"))
 
 
+def rows(tx: Tx, query: str) -> list[tuple[Any, ...]]:
+    """The tables themselves, where no operation shows them."""
+    return tx._connection.execute(query).fetchall()
+
+
 def later(call: Call, milliseconds: int) -> Call:
     return replace(call, now=call.now + milliseconds)
 
@@ -143,4 +148,3 @@ class Device:
         answer = self.ask(request)
         assert isinstance(answer, iot_jobs_data.UpdateJobExecutionResponse)
         return answer
-

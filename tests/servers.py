@@ -37,7 +37,9 @@ class Server:
             name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "THINGJOBS_"))
         }
         ports = ["--http-port", "0", *(["--mqtt-port", "0"] if mode == "dev" else [])]
-        self._command = [str(PROGRAM), mode, "--data", str(data), *ports, *options]
+        unlimited = mode == "serve" and not any("rate" in option for option in options)
+        rates = ["--no-request-rates"] if unlimited else []
+        self._command = [str(PROGRAM), mode, "--data", str(data), *ports, *rates, *options]
         self.process = self._started()
         self.url = self._awaited_url()
 

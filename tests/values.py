@@ -34,6 +34,7 @@ def an_execution(status: ExecutionStatus = ExecutionStatus.QUEUED, **members: An
         "status": status,
         "version": 1 if queued else 2,
         "retry_attempt": 0,
+        "failed_retries": 0,
         "force_canceled": False,
         "status_details": None,
         "queued_at": NOW - MINUTE,
@@ -49,6 +50,7 @@ def facts(**members: Any) -> JobFacts:
     """What decisions know of job ``j1``, in progress."""
     usual: dict[str, Any] = {
         "job_key": JobKey(1),
+        "scope": ScopeId(1),
         "job_id": "j1",
         "status": JobStatus.IN_PROGRESS,
         "target_selection": TargetSelection.SNAPSHOT,

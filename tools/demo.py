@@ -1,12 +1,14 @@
 """One job goes out to a small fleet, for all to see: `make demo`.
 
-It starts a server of its own on a free port and an empty data directory, makes 50 things in a group, and
-rolls a job out to them, 10 per minute. The server's clock is manual, so a minute passes in a second. 50
-devices ask for work over HTTP, report progress and finish; some fail, some reject. It ends by itself.
+It starts a server of its own on free ports and an empty data directory, and 200 virtual devices that speak
+MQTT to it. A job is made with boto3 and rolls out to them, 40 per minute. The server's clock is manual, so a
+minute passes in two seconds. Devices report progress and finish; some fail, some reject, some lose their
+connection and come back. It ends by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -19,21 +21,27 @@ import time
 import urllib.request
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import boto3
+import uvloop
 from botocore.config import Config
 from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-THINGS = 50
-PER_MINUTE = 10
-REAL_SECONDS_PER_MINUTE = 1.0
-GIVE_UP_AFTER_SECONDS = 25.0
+from thingjobs.simulate.control_plane import create_things
+from thingjobs.simulate.fleet import Fleet
+from thingjobs.simulate.options import Options
+from thingjobs.simulate.view import in_words
+
+DEVICES = 200
+PER_MINUTE = 40
+REAL_SECONDS_PER_MINUTE = 2.0
+GIVE_UP_AFTER_SECONDS = 45.0
+LOOKS_PER_SECOND = 5
 GROUP, JOB = "lamps", "firmware-2"
 COLORS = {
     "Queued": "yellow",
@@ -46,39 +54,51 @@ COLORS = {
 Counts = dict[str, int]
 
 
-def main() -> int:
+async def demo() -> int:
     """Run the demo; the exit status is 0 if the job completed."""
     console = Console(soft_wrap=True, highlight=False)
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="thingjobs-demo-") as folder, running_server(folder) as url:
-        iot, jobs = client("iot", url), client("iot-jobs-data", url)
-        console.print(f"The server listens on {url}. Making {THINGS} things in the group {GROUP}.")
-        names = make_fleet(iot)
-        create_job(iot)
-        console.print(f"Job {JOB} goes out to them, {PER_MINUTE} per minute; a minute takes a second here.")
-        over = threading.Event()
-        with ThreadPoolExecutor(THINGS) as pool:
-            devices = [pool.submit(run_device, jobs, name, over) for name in names]
-            try:
-                status, counts, minutes = watch(iot, url, console, started + GIVE_UP_AFTER_SECONDS)
-            finally:
-                over.set()
-        requests = sum(device.result() for device in devices)
-        console.print(
-            f"Job {JOB} is {status}: {in_words(counts)}.\n{THINGS} devices made {requests} requests in"
-            f" {minutes} minutes of the server's clock, {time.monotonic() - started:.1f} seconds of yours."
+    with (
+        tempfile.TemporaryDirectory(prefix="thingjobs-demo-") as folder,
+        running_server(folder) as (url, mqtt_port),
+    ):
+        console.print(f"The server listens on {url}, and for MQTT on port {mqtt_port}.")
+        options = Options(
+            devices=DEVICES,
+            prefix="lamp-",
+            mqtt_port=mqtt_port,
+            endpoint_url=url,
+            work_seconds=(0.5, 3.0),
+            failure_rate=0.08,
+            rejection_rate=0.04,
+            disconnect_rate=0.15,
         )
-        return 0 if status == "COMPLETED" else 1
+        await create_things(url, options.thing_names(), GROUP)
+        console.print(f"{DEVICES} devices connect; their things are in the group {GROUP}.")
+        fleet, over = Fleet(options), asyncio.Event()
+        living = asyncio.create_task(fleet.run(options.check(), over))
+        try:
+            iot = await asyncio.to_thread(create_job, url)
+            console.print(f"Job {JOB} goes out, {PER_MINUTE} per minute; a minute takes two seconds.")
+            until = started + GIVE_UP_AFTER_SECONDS
+            status, counts, minutes = await watch(iot, url, fleet, console, until)
+        finally:
+            over.set()
+            await living
+        console.print(f"Job {JOB} is {status}: {in_counts(counts)}.\n{in_words(await fleet.summary())}")
+    spent = time.monotonic() - started
+    console.print(f"{minutes} minutes of the server's clock took {spent:.1f} seconds of yours.")
+    return 0 if status == "COMPLETED" else 1
 
 
 # --- the server -----------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
-def running_server(data: str) -> Iterator[str]:
-    """A development server on a free port; its URL. It stops when the block ends."""
+def running_server(data: str) -> Iterator[tuple[str, int]]:
+    """A development server on free ports; its URL and its MQTT port. It stops when the block ends."""
     program = str(Path(sys.executable).with_name("thingjobs"))
-    command = [program, "dev", "--data", data, "--http-port", "0", "--clock", "manual"]
+    command = [program, "dev", "--data", data, "--http-port", "0", "--mqtt-port", "0", "--clock", "manual"]
     command += ["--log-level", "info", "--log-format", "json"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
@@ -86,10 +106,11 @@ def running_server(data: str) -> Iterator[str]:
     try:
         for line in process.stderr:
             seen.append(line)
-            if match := re.search(r'"http":"(http://[^"]+)"', line):
+            if '"mqtt":"' in line:
+                listening = json.loads(line)
                 # The rest of the log is read and dropped, so that the pipe never fills.
                 threading.Thread(target=deque, args=(process.stderr, 0), daemon=True).start()
-                yield match[1]
+                yield listening["http"], int(re.sub(r".*:", "", listening["mqtt"]))
                 return
         raise SystemExit(f"The server did not start:\n{''.join(seen)}")
     finally:
@@ -97,102 +118,72 @@ def running_server(data: str) -> Iterator[str]:
         process.wait(20)
 
 
-def client(service: str, url: str) -> Any:
-    """A boto3 client. A development server takes any credentials."""
-    return boto3.client(
-        service,
+# --- the operator -----------------------------------------------------------------------------------
+
+
+def create_job(url: str) -> Any:
+    """Make the job as any program would, and give the client. A development server takes any credentials."""
+    iot = boto3.client(
+        "iot",
         endpoint_url=url,
         region_name="us-east-1",
         aws_access_key_id="demo",
         aws_secret_access_key="demo",
-        config=Config(max_pool_connections=THINGS, proxies={}),
+        config=Config(proxies={}),
     )
-
-
-# --- the operator -----------------------------------------------------------------------------------
-
-
-def make_fleet(iot: Any) -> list[str]:
-    iot.create_thing_group(thingGroupName=GROUP)
-    names = [f"lamp-{number:02}" for number in range(1, THINGS + 1)]
-    for name in names:
-        iot.create_thing(thingName=name)
-        iot.add_thing_to_thing_group(thingGroupName=GROUP, thingName=name)
-    return names
-
-
-def create_job(iot: Any) -> None:
     iot.create_job(
         jobId=JOB,
         targets=[iot.describe_thing_group(thingGroupName=GROUP)["thingGroupArn"]],
         document=json.dumps({"operation": "update", "version": "2.0.0"}),
         jobExecutionsRolloutConfig={"maximumPerMinute": PER_MINUTE},
     )
+    return iot
 
 
-def watch(iot: Any, url: str, console: Console, until: float) -> tuple[str, Counts, int]:
+async def watch(iot: Any, url: str, fleet: Fleet, console: Console, until: float) -> tuple[str, Counts, int]:
     """Show the job until it is over, winding the clock; its status, its counters and the minutes wound."""
-    minutes, shown = 0, ""
+    minutes, shown, next_line_at = 0, "", 0.0
     next_minute_at = time.monotonic() + REAL_SECONDS_PER_MINUTE
     live = Live(console=console, auto_refresh=False)
     with live if console.is_terminal else contextlib.nullcontext():
         while True:
-            job = iot.describe_job(jobId=JOB)["job"]
+            job = (await asyncio.to_thread(iot.describe_job, jobId=JOB))["job"]
             counts = {status: job["jobProcessDetails"][f"numberOf{status}Things"] for status in COLORS}
+            over = job["status"] != "IN_PROGRESS" and fleet.tally.finished == DEVICES
+            now = time.monotonic()
             if console.is_terminal:
-                live.update(bars(counts, minutes), refresh=True)
-            elif in_words(counts) != shown:
-                shown = in_words(counts)
+                live.update(bars(counts, fleet, minutes), refresh=True)
+            elif in_counts(counts) != shown and (over or now >= next_line_at):
+                shown, next_line_at = in_counts(counts), now + 1
                 console.print(f"minute {minutes}: {shown}")
-            if job["status"] != "IN_PROGRESS" or time.monotonic() > until:
+            if over or now > until:
                 return job["status"], counts, minutes
-            if time.monotonic() >= next_minute_at:
-                urllib.request.urlopen(f"{url}/-/clock/advance", b'{"seconds": 60}').close()
+            if now >= next_minute_at and job["status"] == "IN_PROGRESS":
+                await asyncio.to_thread(wind, url)
                 minutes += 1
                 next_minute_at += REAL_SECONDS_PER_MINUTE
-            time.sleep(0.2)
+            await asyncio.sleep(1 / LOOKS_PER_SECOND)
 
 
-def bars(counts: Counts, minutes: int) -> Table:
+def wind(url: str) -> None:
+    urllib.request.urlopen(f"{url}/-/clock/advance", b'{"seconds": 60}').close()
+
+
+def bars(counts: Counts, fleet: Fleet, minutes: int) -> Table:
     table = Table(title=f"minute {minutes} of the server's clock", box=None, show_header=False)
-    waiting = {"to be told": THINGS - sum(counts.values())}
+    waiting = {"to be told": DEVICES - sum(counts.values())}
     for status, count in {**waiting, **counts}.items():
         color = COLORS.get(status, "white")
-        bar = ProgressBar(THINGS, count, width=50, complete_style=color, finished_style=color)
+        bar = ProgressBar(DEVICES, count, width=50, complete_style=color, finished_style=color)
         table.add_row(f"[{color}]{status}[/]", bar, str(count))
+    doing = ", ".join(f"{count} {activity.value}" for activity, count in fleet.doing.items() if count)
+    table.add_row("devices", doing)
     return table
 
 
-def in_words(counts: Counts) -> str:
+def in_counts(counts: Counts) -> str:
     return ", ".join(f"{count} {status}" for status, count in counts.items() if count)
 
 
-# --- the devices ------------------------------------------------------------------------------------
-
-
-def run_device(jobs: Any, name: str, over: threading.Event) -> int:
-    """Ask for the job until it comes, and do it; the number of requests made.
-
-    Every 8th lamp fails and every 13th rejects.
-    """
-    number = int(name.removeprefix("lamp-"))
-    steps = [("IN_PROGRESS", "downloading"), ("IN_PROGRESS", "installing"), ("SUCCEEDED", "restarted")]
-    if number % 13 == 0:
-        steps = [("REJECTED", "battery low")]
-    elif number % 8 == 0:
-        steps[1:] = [("FAILED", "checksum wrong")]
-    requests = 1
-    while (found := jobs.start_next_pending_job_execution(thingName=name).get("execution")) is None:
-        if over.wait(0.4):
-            return requests
-        requests += 1
-    for status, what in steps:
-        over.wait(0.3)
-        details = {"step": what}
-        jobs.update_job_execution(thingName=name, jobId=found["jobId"], status=status, statusDetails=details)
-        requests += 1
-    return requests
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(uvloop.run(demo()))

@@ -39,7 +39,10 @@ REGISTRY = """
     CreateThingType DescribeThingType UpdateThingType DeprecateThingType DeleteThingType ListThingTypes
     AttachThingPrincipal DetachThingPrincipal ListThingPrincipals ListPrincipalThings
 """
-OTHERS = "DescribeEndpoint TagResource UntagResource ListTagsForResource"
+OTHERS = """
+    DescribeEndpoint TagResource UntagResource ListTagsForResource
+    DescribeEventConfigurations UpdateEventConfigurations
+"""
 DEVICE = "GetPendingJobExecutions StartNextPendingJobExecution DescribeJobExecution UpdateJobExecution"
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import fields, replace
 from pathlib import Path
 
 import structlog
 
 from thingjobs.auth.keys import DEFAULT_ACCOUNT, FILE_NAME, AccessKeys
+from thingjobs.auth.throttle import Throttle
 from thingjobs.clock import Clock, ManualClock, SystemClock
 from thingjobs.domain.effects import Effect
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, REQUEST_RATES, Quotas
 from thingjobs.engine.engine import Engine
 from thingjobs.http.admin import Admin
 from thingjobs.http.app import App
@@ -29,8 +32,9 @@ from thingjobs.operations.call import Endpoints
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.notifications import Notifier
 from thingjobs.operations.planes import ControlPlane, DevicePlane, Notifications
-from thingjobs.settings import DevSettings, ServeSettings, Settings
+from thingjobs.settings import DevSettings, ServeSettings
 from thingjobs.store.store import Store
+from thingjobs.wire.routes import OPERATIONS
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SWITCH_INTERVAL_S = 0.001
@@ -75,7 +79,9 @@ async def run_serve(settings: ServeSettings) -> None:
     )
 
 
-async def _run(settings: Settings, identity: Identity, host: str, *, mqtt_port: int | None = None) -> None:
+async def _run(
+    settings: DevSettings | ServeSettings, identity: Identity, host: str, *, mqtt_port: int | None = None
+) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with closing(_listen(host, settings.http_port)) as http_listener:
         if mqtt_port is None:
@@ -86,12 +92,14 @@ async def _run(settings: Settings, identity: Identity, host: str, *, mqtt_port: 
 
 
 async def _serve(
-    settings: Settings,
+    settings: DevSettings | ServeSettings,
     identity: Identity,
     http_listener: socket.socket,
     mqtt_listener: socket.socket | None,
 ) -> None:
     address = _address(http_listener)
+    quotas = _quotas(settings.quota)
+    throttle = Throttle(_rates(settings), time.monotonic)
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
     engine = Engine(clock)
     documents = DeviceDocuments()
@@ -109,17 +117,18 @@ async def _serve(
             clock.set(int(stands_at) if stands_at is not None else _now())
         host = settings.public_host or address
         device = DevicePlane(store, documents)
-        hub = Hub(ByRole(), device, Notifications(store, notifier), clock.now)
+        hub = Hub(ByRole(), device, Notifications(store, notifier), throttle, clock.now)
         publishers.append(hub.publish)
         gateway = Gateway(hub)
         metrics = Metrics(store, hub)
         app = App(
             identity=identity,
             store=store,
-            control=ControlPlane(store, Endpoints(device=host, jobs=host, credentials=host)),
+            control=ControlPlane(store, Endpoints(device=host, jobs=host, credentials=host), quotas),
             device=device,
             admin=Admin(identity=identity, store=store, clock=clock, engine=engine, metrics=metrics),
             mqtt=MqttWebSocket(hub),
+            throttle=throttle,
             metrics=metrics,
         )
         mqtt = None
@@ -135,6 +144,28 @@ async def _serve(
     finally:
         await engine.stop()
         store.close()
+
+
+def _quotas(overrides: Mapping[str, int]) -> Quotas:
+    """Errors: Refused for a quota that does not exist."""
+    known = [each.name for each in fields(Quotas)]
+    _check_overrides("quota", overrides, known)
+    return replace(DEFAULT_QUOTAS, **overrides)
+
+
+def _rates(settings: DevSettings | ServeSettings) -> Mapping[str, int] | None:
+    """Requests per second, None if they are not limited. Errors: Refused for an unknown operation."""
+    known = [*REQUEST_RATES, *(operation.name for operation in OPERATIONS)]
+    _check_overrides("rate", settings.rate, known)
+    return {**REQUEST_RATES, **settings.rate} if settings.request_rates else None
+
+
+def _check_overrides(kind: str, overrides: Mapping[str, int], known: Sequence[str]) -> None:
+    for name, value in overrides.items():
+        if name not in known:
+            raise Refused(f"--{kind}.{name}: there is no such {kind}.")
+        if value < 1:
+            raise Refused(f"--{kind}.{name} must be at least 1, not {value}.")
 
 
 def _listen(host: str, port: int) -> socket.socket:

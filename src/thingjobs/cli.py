@@ -1,4 +1,4 @@
-"""The command line: dev, serve, env, keys."""
+"""The command line: dev, serve, env, keys, simulate."""
 
 from __future__ import annotations
 
@@ -10,18 +10,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import msgspec
 import uvloop
 from cyclopts import App, Parameter
 from cyclopts.config import Env, Toml
+from rich.console import Console
 
-from thingjobs import __version__, bootstrap, logs
+from thingjobs import __version__, bootstrap, forecast_view, logs
 from thingjobs.auth.keys import (
     DEFAULT_ACCOUNT,
     AccessKeyNotFound,
     AccessKeysUnusable,
     Role,
 )
+from thingjobs.domain.errors import ServiceError
+from thingjobs.domain.forecast import DEFAULT_MAX_MINUTES
+from thingjobs.operations.forecasts import make_forecast
 from thingjobs.settings import DevSettings, ServeSettings
+from thingjobs.simulate import command as simulation
+from thingjobs.simulate.options import Options
 from thingjobs.store.migrate import SchemaTooNew
 from thingjobs.store.sqlite import DataDirectoryInUse
 
@@ -72,6 +79,37 @@ def env(
         print(f"export {name}={shlex.quote(value)}")
 
 
+@app.command
+def forecast(
+    job: Annotated[Path, Parameter(help="JSON file with the members of CreateJob (--cli-input-json form).")],
+    things: Annotated[int, Parameter(help="How many things the job would go to.")],
+    success_rate: Annotated[
+        float | None, Parameter(help="Percent of executions that succeed; by default all that do not fail.")
+    ] = None,
+    failure_rate: Annotated[float, Parameter(help="Percent of executions that fail.")] = 0.0,
+    success_seconds: Annotated[int, Parameter(help="Seconds until a success is reported.")] = 60,
+    failure_seconds: Annotated[int, Parameter(help="Seconds until a failure is reported.")] = 60,
+    max_minutes: Annotated[int, Parameter(help="Minutes to look ahead.")] = DEFAULT_MAX_MINUTES,
+    json: Annotated[bool, Parameter(help="Print JSON for machines.", negative="")] = False,
+) -> None:
+    """Show how a job would go, minute by minute, by the rules that would run it; nothing is created."""
+    answer = make_forecast(
+        {
+            "job": msgspec.json.decode(job.read_bytes()),
+            "things": things,
+            "successRate": success_rate,
+            "failureRate": failure_rate,
+            "successSeconds": success_seconds,
+            "failureSeconds": failure_seconds,
+            "maxMinutes": max_minutes,
+        }
+    )
+    if json:
+        print(msgspec.json.encode(answer).decode())
+    else:
+        forecast_view.show(Console(), answer, things)
+
+
 @keys.command
 def create(
     role: Annotated[Role, Parameter(help="What the key may do.")],
@@ -103,6 +141,22 @@ def disable(access_key_id: str, data: Data = Path("data")) -> None:
     print(f"{access_key_id} is disabled.")
 
 
+@app.command(default_parameter=Parameter(show_env_var=False))
+def simulate(options: Annotated[Options, Parameter(name="*")] = Options()) -> None:  # noqa: B008  # frozen
+    """Run virtual devices over MQTT: they take jobs, work, report, fail and reboot, as asked.
+
+    Each device connects to a running `thingjobs dev`, listens for its next job, works on it for a while with
+    reports of progress, and reports the outcome. For example, against `thingjobs dev` with its defaults:
+
+        thingjobs simulate --devices 200 --create --group lamps --failure-rate 0.1 --disconnect-rate 0.2
+
+    Then create a job for the thing group `lamps` and watch. The summary tells the outcomes, how long requests
+    took to be answered, and jobs to be told of (null if the HTTP API cannot be asked or keeps another clock).
+    Exit status: 0, or 1 if the server refused a request or left it unanswered.
+    """
+    raise SystemExit(uvloop.run(simulation.simulate(options)))
+
+
 def main() -> None:
     """The program. Expected failures are one line on standard error and exit status 1."""
     try:
@@ -113,6 +167,8 @@ def main() -> None:
         SchemaTooNew,
         AccessKeysUnusable,
         AccessKeyNotFound,
+        ServiceError,
+        msgspec.DecodeError,
         ValueError,
         OSError,
     ) as error:

@@ -6,7 +6,7 @@ same, and a test holds the two together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -41,6 +41,14 @@ class Settings:
             help="Host (and port) that DescribeEndpoint tells devices; by default the address listened on."
         ),
     ] = None
+    quota: Annotated[
+        dict[str, int],
+        Parameter(help="Override a resource quota: --quota.active_snapshot_jobs 500.", negative=""),
+    ] = field(default_factory=dict)
+    rate: Annotated[
+        dict[str, int],
+        Parameter(help="Override a request rate, per second: --rate.CreateJob 50.", negative=""),
+    ] = field(default_factory=dict)
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Parameter(help="debug also logs every request that changes nothing and every device's request."),
@@ -55,12 +63,20 @@ class Settings:
 class DevSettings(Settings):
     """Settings of `thingjobs dev`."""
 
+    request_rates: Annotated[
+        bool, Parameter(help="Enforce request rates.", negative="--no-request-rates")
+    ] = False
+
     mqtt_port: Annotated[Port, Parameter(help="Port of MQTT without TLS; 0 takes any free one.")] = 1883
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServeSettings(Settings):
     """Settings of `thingjobs serve`."""
+
+    request_rates: Annotated[
+        bool, Parameter(help="Enforce request rates.", negative="--no-request-rates")
+    ] = True
 
     http_host: Annotated[
         str,

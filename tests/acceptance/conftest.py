@@ -13,8 +13,10 @@ from servers import Server
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """``thingjobs dev`` with a manual clock."""
-    with Server(tmp_path_factory.mktemp("server") / "data", "--clock", "manual") as running:
+    """``thingjobs dev`` with a manual clock, and room for the jobs of all tests of a module."""
+    data = tmp_path_factory.mktemp("server") / "data"
+    room = [f"--quota.{name}=100000" for name in ("active_snapshot_jobs", "active_continuous_jobs")]
+    with Server(data, "--clock", "manual", "--quota.concurrent_jobs=100000", *room) as running:
         yield running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -44,6 +45,18 @@ def test_repeated_create_is_a_conflict_even_if_identical(fleet: Fleet) -> None:
     told = json.loads(answer)
     assert (told["resourceId"], told["resourceArn"]) == (order["jobId"], arn("job", order["jobId"]))
     assert fleet.describe(order["jobId"]) == before
+
+
+def test_one_of_several_creates_at_once_wins(fleet: Fleet) -> None:
+    """case 3"""
+    orders = [fleet.order(thing, jobId="contended") for thing in fleet.things(8)]
+
+    def asked(order: dict[str, object]) -> int:
+        return fleet.server.http("PUT", "/jobs/contended", json.dumps(order).encode())[0]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(asked, orders)) == [200] + [409] * 7
+    assert fleet.counted("contended") == {"Queued": 1}
 
 
 def test_job_id_is_free_again_once_the_job_is_gone(fleet: Fleet) -> None:

@@ -222,6 +222,48 @@ def test_refusals_are_in_the_words_of_the_service(
     assert fleet.refused_job(fleet.thing(), **members) == invalid(message)
 
 
+RETRY_PRINTED = "RetryCriteria(failureType=FAILED, numberOfRetries=1)"
+NO_ROLE = "arn:aws:iam::123456789012:user/u"
+
+
+def at(path: str, value: str, rule: str) -> str:
+    """The one violation of a request."""
+    constraint = f"Value '{value}' at '{path}' failed to satisfy constraint: Member must {rule}"
+    return f"1 validation error detected: {constraint}"
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"targets": []}, at("targets", "[]", "have length greater than or equal to 1")),
+        (
+            {"jobExecutionsRetryConfig": {"criteriaList": retry(FAILED=1)["criteriaList"] * 3}},
+            at(
+                "jobExecutionsRetryConfig.criteriaList",
+                f"[{', '.join([RETRY_PRINTED] * 3)}]",
+                "have length less than or equal to 2",
+            ),
+        ),
+        (
+            {"presignedUrlConfig": {"expiresInSec": 59}},
+            at("presignedUrlConfig.expiresInSec", "59", "have value greater than or equal to 60"),
+        ),
+        ({"description": ""}, at("description", "", r"satisfy regular expression pattern: [^\p{C}]+")),
+        ({"presignedUrlConfig": {"roleArn": NO_ROLE}}, f"Given role {NO_ROLE} is invalid."),
+        (
+            {"tags": [{"Key": f"k{n}", "Value": ""} for n in range(51)]},
+            "Too many tags provided in the request. Please check the input.",
+        ),
+    ],
+    ids=["targets", "retries", "expiry", "description", "role", "tags"],
+)
+def test_constraints_are_told_with_value_and_path(
+    fleet: Fleet, members: dict[str, Any], message: str
+) -> None:
+    """spec: control-plane 1.4, 2, 4"""
+    assert fleet.refused_job(fleet.thing(), **members) == invalid(message)
+
+
 def test_rate_above_a_thousand_names_the_member_and_the_bound(fleet: Fleet) -> None:
     """case 17"""
     told = fleet.refused_job(fleet.thing(), jobExecutionsRolloutConfig={"maximumPerMinute": 1001})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -104,6 +105,20 @@ def test_start_next_gives_a_running_head_again_unchanged(fleet: Fleet) -> None:
     assert fleet.start_next(thing, statusDetails={"p": "2"}) == first
     assert first is not None
     assert (first["versionNumber"], first["statusDetails"]) == (2, {"p": "1"})
+
+
+def test_only_one_of_several_reports_on_one_version_counts(fleet: Fleet) -> None:
+    """case 95: whatever arrives at once"""
+    thing = fleet.thing()
+    job = fleet.job(thing)
+    with ThreadPoolExecutor(8) as pool:
+        started = list(pool.map(lambda _: fleet.start_next(thing), range(8)))
+        assert all(execution == started[0] for execution in started)
+        body = {"status": "IN_PROGRESS", "expectedVersion": 2}
+        path = f"/things/{thing}/jobs/{job}"
+        answers = sorted(pool.map(lambda _: raw(fleet, "POST", path, body)[0], range(8)))
+    assert answers == [200] + [400] * 7
+    assert state(fleet, thing, job) == ("IN_PROGRESS", 3)
 
 
 @pytest.mark.parametrize("minutes", [0, 10_081, -1])

@@ -142,7 +142,8 @@ def test_deleted_thing_leaves_a_removed_execution_behind(fleet: Fleet) -> None:
     fleet.iot.create_thing(thingName=thing)
     assert fleet.pending(thing) == ([], [])
     assert fleet.iot.list_job_executions_for_thing(thingName=thing)["executionSummaries"] == []
-    assert refusal(fleet.data.describe_job_execution, thingName=thing, jobId=job).status == 404
+    for plane in (fleet.iot, fleet.data):
+        assert refusal(plane.describe_job_execution, thingName=thing, jobId=job).status == 404
 
 
 @pytest.mark.parametrize("started", [False, True])

@@ -172,6 +172,10 @@ REFUSED_BY_BOTH = [
     ("PUBACK without id", "40 01 00"),
     ("SUBSCRIBE with id 0", "82 07 00 00 00 00 01 61 00"),
     ("PINGREQ with a body", "c0 01 00"),
+    ("flags inside CONNACK", "20 02 02 00"),
+    ("CONNACK without a code", "20 01 00"),
+    ("SUBACK without codes", "90 02 00 01"),
+    ("a filter longer than the packet", "a2 05 00 01 00 09 61"),
 ]
 
 
@@ -220,6 +224,14 @@ def test_malformed_packets(version: Version, what: str, data: str) -> None:
             "30 08 00 01 61 04 08 00 01 23",
             ReasonCode.TOPIC_NAME_INVALID,
         ),
+        (V5, "no property length", "82 02 00 01", ReasonCode.MALFORMED_PACKET),
+        (V5, "property length cut off", "82 03 00 01 80", ReasonCode.MALFORMED_PACKET),
+        (V5, "padded property length", "30 05 00 01 61 80 00", ReasonCode.MALFORMED_PACKET),
+        (V5, "endless property length", "30 08 00 01 61 80 80 80 80 01", ReasonCode.MALFORMED_PACKET),
+        (V5, "U+0000 in a property", "30 08 00 01 61 04 03 00 01 00", ReasonCode.MALFORMED_PACKET),
+        (V5, "half a length in a property", "30 06 00 01 61 02 09 00", ReasonCode.MALFORMED_PACKET),
+        (V311, "U+0000 in a filter", "82 06 00 01 00 01 00 00", ReasonCode.MALFORMED_PACKET),
+        (V311, "a filter without options", "82 05 00 01 00 01 61", ReasonCode.MALFORMED_PACKET),
         (V5, "subscription id 0", "82 09 00 01 02 0b 00 00 01 61 00", ReasonCode.PROTOCOL_ERROR),
         (V5, "two ids", "82 0b 00 01 04 0b 01 0b 02 00 01 61 00", ReasonCode.PROTOCOL_ERROR),
     ],
@@ -363,8 +375,18 @@ def test_a_stream_that_never_pauses_between_packets_does_not_grow() -> None:
         UnsubAck(65_536),
         Connect("x" * 65_536),
         Connect("a", keep_alive=65_536),
+        Connect("a", properties=Properties(session_expiry_interval=-1)),
+        Subscribe(1, (), Properties(subscription_identifiers=(268_435_456,))),
+        Publish("a", b"", properties=Properties(topic_alias=65_536)),
     ],
 )
 def test_what_cannot_be_written_is_an_error_of_ours(packet: Packet) -> None:
     with pytest.raises(ValueError):
-        encode(packet, V311)
+        encode(packet, V5)
+
+
+def test_a_connect_does_not_show_its_secrets() -> None:
+    shown = repr(Connect("t1", username="user token", password=b"pass word"))
+    assert "t1" in shown
+    assert "token" not in shown
+    assert "word" not in shown

@@ -54,6 +54,7 @@ def test_a_connection_is_accepted_and_can_be_used(version: Version) -> None:
     (answer,) = wired.heard()
     assert isinstance(answer, ConnAck)
     assert (answer.session_present, answer.code) == (False, 0)
+    assert wired.server.version is version
     assert states == [State.AWAITING_CONNECT, State.DECIDING, State.OPEN]
     wired.send(PingReq())
     assert wired.heard() == [PingResp()]
@@ -204,7 +205,7 @@ def test_a_second_connect_ends_the_connection(version: Version, heard: int) -> N
         (Will("w", b"", qos=2), ReasonCode.QOS_NOT_SUPPORTED),
         (Will("w" * 257, b""), ReasonCode.TOPIC_NAME_INVALID),
         (Will("a/b/c/d/e/f/g/h/i", b""), ReasonCode.TOPIC_NAME_INVALID),
-    ],
+    ],  # its payload cannot be too large: the field has a length of two bytes
 )
 def test_wills_that_are_refused(will: Will, reason: ReasonCode) -> None:
     """spec: device-plane 8.1, QoS 2; 3.1.1 has no code to say so."""

@@ -6,7 +6,7 @@ import pytest
 
 from mqtt.wired import LIMITS, TOPIC, Wired, a_publish, connected, failed
 from thingjobs.mqtt.encoder import encode
-from thingjobs.mqtt.events import Subscribed, Unsubscribed
+from thingjobs.mqtt.events import Subscribed
 from thingjobs.mqtt.limits import Limits
 from thingjobs.mqtt.packets import (
     Disconnect,
@@ -262,7 +262,7 @@ def test_a_connection_has_fifty_subscriptions(version: Version, code: int) -> No
     for each in range(50):
         assert wired.subscribe(f"f{each}") == (1,)
     assert wired.subscribe("one more", "f3") == (code, 1)
-    wired.send(Unsubscribe(2, ("f7",)))
+    wired.server.unsuback(Unsubscribe(2, ("f7",)))
     wired.heard()
     assert wired.subscribe("one more") == (1,)
 
@@ -274,13 +274,27 @@ def test_subscription_identifiers_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("version", "codes"), [(V311, ()), (V5, (0, 0x11))])
-def test_unsubscribing_is_answered_at_once(version: Version, codes: tuple[int, ...]) -> None:
+def test_unsubscribing_ends_what_there_is(version: Version, codes: tuple[int, ...]) -> None:
     wired = connected(version)
     wired.subscribe("a", "b")
-    assert wired.send(Unsubscribe(4, ("a", "unknown"))) == [Unsubscribed(("a",))]
+    asked = Unsubscribe(4, ("a", "unknown"))
+    assert wired.send(asked) == [asked]
+    assert wired.heard() == []
+    assert wired.server.unsuback(asked) == ["a"]
     assert wired.heard() == [UnsubAck(4, codes)]
     assert list(wired.session.subscriptions) == ["b"]
-    assert wired.send(Unsubscribe(5, ("a",))) == []
+    wired.server.lost()
+    assert wired.server.unsuback(asked) == []
+
+
+def test_subscribing_and_unsubscribing_take_effect_in_the_order_of_answers() -> None:
+    wired = connected()
+    subscribe, unsubscribe = wired.send(Subscribe(1, (FilterRequest("a"),)), Unsubscribe(2, ("a",)))
+    assert isinstance(subscribe, Subscribed)
+    assert isinstance(unsubscribe, Unsubscribe)
+    wired.server.suback(subscribe)
+    assert wired.server.unsuback(unsubscribe) == ["a"]
+    assert wired.heard() == [SubAck(1, (0,)), UnsubAck(2)]
 
 
 def test_no_local_keeps_a_clients_own_messages_away() -> None:

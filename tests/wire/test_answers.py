@@ -42,6 +42,8 @@ def an_error(kind: type[e.ServiceError]) -> e.ServiceError:
         return e.ResourceAlreadyExists("taken", "j1", "arn")
     if kind is e.VersionMismatch:
         return e.VersionMismatch(9, STATE)
+    if kind is e.Throttled:
+        return e.Throttled("CreateJob", limit=10, used=10, retry_after_seconds=1)
     if kind is e.TerminalStateReached:
         return e.TerminalStateReached()
     return kind("because")

@@ -18,6 +18,7 @@ Source: EventBridge user guide, "cron expressions"; that Jobs speaks the same di
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from calendar import monthrange
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,6 +150,24 @@ class Cron:
         """Up to ``count`` occurrences, the first at ``from_ms`` or later."""
         return tuple(islice(self._from_minute(-(-from_ms // _MINUTE_MS)), count))
 
+    def last_until(self, instant_ms: int) -> int | None:
+        """The last occurrence at an instant or before; None before the first."""
+        last_day, minute_of_last_day = divmod(instant_ms // _MINUTE_MS, _MINUTES_PER_DAY)
+        for day in self._days_back(last_day):
+            latest = minute_of_last_day if day == last_day else _MINUTES_PER_DAY
+            time = self._last_time_until(latest)
+            if time is not None:
+                return (day * _MINUTES_PER_DAY + time) * _MINUTE_MS
+        return None
+
+    def _last_time_until(self, latest: int) -> int | None:
+        """The last minute of a day with an occurrence, ``latest`` or before."""
+        hour, minute = divmod(latest, 60)
+        if hour in self.hours and minute >= self.minutes[0]:
+            return hour * 60 + self.minutes[bisect_right(self.minutes, minute) - 1]
+        earlier = bisect_left(self.hours, hour)
+        return self.hours[earlier - 1] * 60 + self.minutes[-1] if earlier else None
+
     def _from_minute(self, start: int) -> Iterator[int]:
         """Occurrences at or after a minute counted from the epoch, in milliseconds."""
         first_day, minute_of_first_day = divmod(start, _MINUTES_PER_DAY)
@@ -173,6 +192,22 @@ class Cron:
                 days_before = date(year, month, 1).toordinal() - _EPOCH - 1
                 for day in days_of_month(self.day_rule, year, month):
                     if days_before + day >= start:
+                        yield days_before + day
+
+    def _days_back(self, start: int) -> Iterator[int]:
+        """Days with occurrences at or before a day counted from the epoch, the last first."""
+        if start < 0:
+            return
+        last = date.fromordinal(min(start + _EPOCH, date.max.toordinal()))
+        for year in reversed(self.years):
+            if year > last.year:
+                continue
+            for month in reversed(self.months):
+                if (year, month) > (last.year, last.month):
+                    continue
+                days_before = date(year, month, 1).toordinal() - _EPOCH - 1
+                for day in reversed(days_of_month(self.day_rule, year, month)):
+                    if days_before + day <= start:
                         yield days_before + day
 
 

@@ -8,7 +8,11 @@ from thingjobs.domain.model import JobExecution, JobFacts, ScopeId
 
 
 class WorkDue(NamedTuple):
-    """A rollout has a tick due, or a sweep has begun: the engine should look. Only a hint."""
+    """Something is due, or will be sooner than was known: the engine should look. Only a hint."""
+
+
+class EventsWaiting(NamedTuple):
+    """Events are in the outbox. Only a hint."""
 
 
 class PendingChanged(NamedTuple):
@@ -47,4 +51,4 @@ class PendingNotice(NamedTuple):
     document: str | None
 
 
-Effect = WorkDue | PendingChanged | VisibilityChanged | PendingNotice
+Effect = WorkDue | EventsWaiting | PendingChanged | VisibilityChanged | PendingNotice

@@ -112,6 +112,19 @@ class LimitExceeded(ServiceError):
     """A resource quota is used up."""
 
 
+class Throttled(ServiceError):
+    """The account asks more often than its quota allows."""
+
+    def __init__(self, operation_name: str, *, limit: int, used: int, retry_after_seconds: int) -> None:
+        super().__init__(
+            f"Rate exceeded: {operation_name} is limited to {limit} requests per second and {used} were made;"
+            f" try again in {retry_after_seconds} s."
+        )
+        self.limit = limit
+        self.used = used
+        self.retry_after_seconds = retry_after_seconds
+
+
 class ServiceUnavailable(ServiceError):
     """The store cannot do its work now (disk full or read-only, server stopping); try again later."""
 

@@ -1,7 +1,7 @@
 """The life of a job execution: one table of transitions, and the functions that walk it.
 
-    QUEUED ──start──▶ IN_PROGRESS ──▶ SUCCEEDED · FAILED · REJECTED · CANCELED · REMOVED
-       └──────────────────────────────▶ (the same, without having started)
+    QUEUED ──start──▶ IN_PROGRESS ──▶ SUCCEEDED · FAILED · REJECTED · CANCELED · REMOVED · TIMED_OUT
+       └──────────────────────────────▶ (the same but the last, without having started)
 
 Every function takes the old value and gives the new one, or raises and changes nothing.
 Source: Jobs developer guide, "job execution states"; details as observed by third parties.
@@ -36,6 +36,7 @@ class Trigger(StrEnum):
     CANCEL = "CANCEL"
     FORCE_CANCEL = "FORCE_CANCEL"
     REMOVE = "REMOVE"
+    TIME_OUT = "TIME_OUT"
 
 
 _S = ExecutionStatus
@@ -56,6 +57,7 @@ TRANSITIONS: Mapping[ExecutionStatus, Mapping[Trigger, ExecutionStatus]] = {
         Trigger.REJECT: _S.REJECTED,
         Trigger.FORCE_CANCEL: _S.CANCELED,
         Trigger.REMOVE: _S.REMOVED,
+        Trigger.TIME_OUT: _S.TIMED_OUT,
     },
 }  # every other status is terminal: nothing changes it
 
@@ -64,6 +66,11 @@ DEVICE_MAY_SET: Mapping[ExecutionStatus, Trigger] = {
     _S.SUCCEEDED: Trigger.SUCCEED,
     _S.FAILED: Trigger.FAIL,
     _S.REJECTED: Trigger.REJECT,
+}
+
+_TRIGGER_OF_SWEEP: Mapping[Sweep | None, Trigger] = {
+    Sweep.CANCEL: Trigger.CANCEL,
+    Sweep.FORCE_CANCEL: Trigger.FORCE_CANCEL,
 }
 
 
@@ -83,9 +90,7 @@ def as_seen_by_device(execution: JobExecution, job: JobFacts) -> JobExecution:
     A canceled job's executions count as canceled from that moment, before the background sweep has
     reached their rows.
     """
-    trigger = {Sweep.CANCEL: Trigger.CANCEL, Sweep.FORCE_CANCEL: Trigger.FORCE_CANCEL}.get(
-        job.sweep or Sweep.DELETE
-    )
+    trigger = _TRIGGER_OF_SWEEP.get(job.sweep)
     if trigger is None or next_status(execution.status, trigger) is None:
         return execution
     return execution._replace(
@@ -190,12 +195,20 @@ def report(
     )
 
 
-def seconds_before_timed_out(execution: JobExecution, now: int) -> int | None:
-    """Seconds until the earlier of the two timers, rounded up, 0 when due; None without a timer."""
+def deadline_at(execution: JobExecution) -> int | None:
+    """When the execution times out: the earlier of its timers; None if no timer runs."""
     if execution.status is not ExecutionStatus.IN_PROGRESS:
         return None
-    deadlines = [d for d in (execution.in_progress_deadline_at, execution.step_deadline_at) if d is not None]
-    return max(0, -((now - min(deadlines)) // 1000)) if deadlines else None
+    in_progress, step = execution.in_progress_deadline_at, execution.step_deadline_at
+    if in_progress is None or step is None:
+        return step if in_progress is None else in_progress
+    return min(in_progress, step)
+
+
+def seconds_before_timed_out(execution: JobExecution, now: int) -> int | None:
+    """Seconds until the earlier of the two timers, rounded up, 0 when due; None without a timer."""
+    deadline = deadline_at(execution)
+    return None if deadline is None else max(0, -((now - deadline) // 1000))
 
 
 # --- what operators and the service do ----------------------------------------------------------

@@ -6,23 +6,36 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from thingjobs.domain.errors import InvalidRequest, InvalidStateTransition, LimitExceeded
-from thingjobs.domain.model import (
-    Job,
-    JobStatus,
-    Sweep,
-    Target,
-    TargetSelection,
-)
+from thingjobs.domain.model import Job, JobStatus, Sweep, Target, TargetSelection
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 
 OPEN = frozenset({JobStatus.SCHEDULED, JobStatus.IN_PROGRESS})
-MAX_TARGETS = 100
-MAX_DELETIONS_IN_PROGRESS = 10
+RETAINED_MS = 730 * 86_400_000
 SWEPT_AT_ONCE = 5_000
 """Open executions up to which a cancel or delete is finished before it is answered."""
 
 
-def initial_status(start_time: str | None) -> JobStatus:
-    return JobStatus.IN_PROGRESS if start_time is None else JobStatus.SCHEDULED
+def check_room(quotas: Quotas, selection: TargetSelection, *, active: int, concurrent: int) -> None:
+    """Refuse one more job than an account may have; ``active`` counts jobs of the same target selection."""
+    kind = selection.value.lower()
+    most = quotas.active_snapshot_jobs
+    if selection is TargetSelection.CONTINUOUS:
+        most = quotas.active_continuous_jobs
+    if active >= most:
+        raise LimitExceeded(f"The account has {active} active {kind} jobs, and may have {most}.")
+    if concurrent >= quotas.concurrent_jobs:
+        raise LimitExceeded(
+            f"The account has {concurrent} jobs rolling out, and may have {quotas.concurrent_jobs}."
+        )
+
+
+def is_retired(job: Job, now: int) -> bool:
+    """Whether a finished job is so old that it is not kept any longer.
+
+    Source: service documentation, "jobs limits": completed and canceled jobs are kept for two years.
+    """
+    finished = job.status in (JobStatus.COMPLETED, JobStatus.CANCELED)
+    return finished and job.sweep is None and job.last_updated_at + RETAINED_MS <= now
 
 
 def check_updatable(job: Job) -> None:
@@ -41,11 +54,19 @@ def cancel(job: Job, *, force: bool, reason_code: str | None, comment: str | Non
         reason_code=reason_code if reason_code is not None else job.reason_code,
         comment=comment if comment is not None else job.comment,
         last_updated_at=now,
-        sweep=Sweep.FORCE_CANCEL if force else Sweep.CANCEL,
+        sweep=Sweep.FORCE_CANCEL if force or job.sweep is Sweep.FORCE_CANCEL else Sweep.CANCEL,
+        next_schedule_at=None,
     )
 
 
-def delete(job: Job, *, force: bool, deletions_in_progress: int, now: int) -> Job:
+def delete(
+    job: Job,
+    *,
+    force: bool,
+    deletions_in_progress: int,
+    most: int = DEFAULT_QUOTAS.jobs_in_deletion,
+    now: int,
+) -> Job:
     """The job on its way out; it is gone when its executions are."""
     if job.status is JobStatus.DELETION_IN_PROGRESS:
         raise InvalidStateTransition(f"Job {job.job_id} is already being deleted.")
@@ -53,13 +74,25 @@ def delete(job: Job, *, force: bool, deletions_in_progress: int, now: int) -> Jo
         raise InvalidStateTransition(
             f"Job {job.job_id} in status {job.status} cannot be deleted without force flag."
         )
-    if deletions_in_progress >= MAX_DELETIONS_IN_PROGRESS:
-        raise LimitExceeded(f"No more than {MAX_DELETIONS_IN_PROGRESS} jobs can be in deletion at a time.")
-    return replace(job, status=JobStatus.DELETION_IN_PROGRESS, last_updated_at=now, sweep=Sweep.DELETE)
+    if deletions_in_progress >= most:
+        raise LimitExceeded(f"No more than {most} jobs can be in deletion at a time.")
+    return replace(
+        job,
+        status=JobStatus.DELETION_IN_PROGRESS,
+        last_updated_at=now,
+        sweep=Sweep.DELETE,
+        next_schedule_at=None,
+    )
 
 
 def associate(
-    job: Job, present: Sequence[Target], asked: Sequence[Target], *, comment: str | None, now: int
+    job: Job,
+    present: Sequence[Target],
+    asked: Sequence[Target],
+    *,
+    comment: str | None,
+    most: int = DEFAULT_QUOTAS.targets_per_job,
+    now: int,
 ) -> tuple[Job, Sequence[Target]]:
     """The job with more targets, and those that are new to it."""
     if job.target_selection is not TargetSelection.CONTINUOUS:
@@ -72,25 +105,12 @@ def associate(
         )
     known = {target.arn for target in present}
     new = [target for target in asked if target.arn not in known]
-    if len(known) + len(new) > MAX_TARGETS:
-        raise LimitExceeded(f"A job can have no more than {MAX_TARGETS} targets.")
+    if len(known) + len(new) > most:
+        raise LimitExceeded(f"A job can have no more than {most} targets.")
     changed = replace(job, last_updated_at=now, comment=comment if comment is not None else job.comment)
     return changed, new
 
 
-def is_complete(status: JobStatus, selection: TargetSelection, *, rolling_out: bool, pending: int) -> bool:
-    """Whether nothing more can happen to the job's executions, so that it becomes COMPLETED.
-
-    ``pending`` counts executions that are QUEUED or IN_PROGRESS.
-    """
-    return (
-        status is JobStatus.IN_PROGRESS
-        and selection is TargetSelection.SNAPSHOT
-        and not rolling_out
-        and pending == 0
-    )
-
-
-def is_concurrent(*, rolling_out: bool, sweep: Sweep | None) -> bool:
-    """Whether the service still hands out or cancels executions of the job."""
-    return rolling_out or sweep in (Sweep.CANCEL, Sweep.FORCE_CANCEL)
+def is_concurrent(status: JobStatus, *, rolling_out: bool, sweep: Sweep | None) -> bool:
+    """Whether the service still hands out or cancels executions of the job; between windows it does not."""
+    return (rolling_out and status is not JobStatus.SCHEDULED) or sweep in (Sweep.CANCEL, Sweep.FORCE_CANCEL)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple, NewType
 
-from thingjobs.domain.schedule import SchedulingConfig
+from thingjobs.domain.schedule import Phase, SchedulingConfig
 
 ScopeId = NewType("ScopeId", int)
 ThingKey = NewType("ThingKey", int)
@@ -162,6 +162,10 @@ class Job:
     last_updated_at: int
     completed_at: int | None
     sweep: Sweep | None
+    phase: Phase = Phase.OPEN
+    """What its schedule lets happen, as of the last look at it."""
+    next_schedule_at: int | None = None
+    """When to look again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +199,8 @@ class JobExecution(NamedTuple):
     """One attempt of one job on one thing.
 
     A named tuple, not a dataclass: the device path makes several for every request, and these are
-    four times as cheap to make. ``status_details`` is None until something was reported.
+    four times as cheap to make. ``status_details`` is None until something was reported;
+    ``failed_retries`` says how many of the attempts before it followed a FAILED.
     """
 
     id: ExecutionId
@@ -206,6 +211,7 @@ class JobExecution(NamedTuple):
     status: ExecutionStatus
     version: int
     retry_attempt: int
+    failed_retries: int
     force_canceled: bool
     status_details: Mapping[str, str] | None
     queued_at: int
@@ -216,15 +222,32 @@ class JobExecution(NamedTuple):
 
 
 class JobFacts(NamedTuple):
-    """What decisions about an execution need to know of its job."""
+    """What decisions about an execution need to know of its job.
+
+    ``end_at``: when its schedule ends it. ``rolling_out``: not all things had their turn yet.
+    """
 
     job_key: JobKey
+    scope: ScopeId
     job_id: str
     status: JobStatus
     target_selection: TargetSelection
     namespace_id: str | None
     in_progress_timeout_minutes: int | None
     sweep: Sweep | None
+    abort: tuple[AbortCriterion, ...] | None = None
+    retry: tuple[RetryCriterion, ...] | None = None
+    phase: Phase = Phase.OPEN
+    end_at: int | None = None
+    has_windows: bool = False
+    rolling_out: bool = False
+
+
+class Mark(StrEnum):
+    """What is remembered of a thing and a job that its executions do not show."""
+
+    ALL_DELETED = "ALL_DELETED"
+    JOINS_AT_OPENING = "JOINS_AT_OPENING"
 
 
 Counters = Mapping[ExecutionStatus, int]

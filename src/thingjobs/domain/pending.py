@@ -5,12 +5,16 @@ Source: Jobs developer guide, "job notifications" (10 entries, IN_PROGRESS first
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
+from thingjobs.domain.execution import as_seen_by_device
 from thingjobs.domain.model import PENDING, ExecutionStatus, JobExecution, JobFacts, JobStatus
+from thingjobs.domain.windows import HIDDEN
 
 LISTED = 10
+WINDOWED_LISTED = 5
+"""Of jobs with maintenance windows so many may be listed beside the others."""
 
 T = TypeVar("T")
 
@@ -18,12 +22,14 @@ T = TypeVar("T")
 def is_visible(execution: JobExecution, job: JobFacts) -> bool:
     """Whether a device sees a pending execution in its lists (describe and update by job id always do).
 
-    Left out: jobs that wait for their start or are being deleted, the QUEUED executions of a canceled
-    job, and jobs of a namespace, which have their own topics.
+    Left out: jobs that wait for their start or for a window or are being deleted, executions that their
+    job's cancellation is about to reach, and jobs of a namespace, which have their own topics.
     """
     if job.status in (JobStatus.SCHEDULED, JobStatus.DELETION_IN_PROGRESS) or job.namespace_id is not None:
         return False
-    return not (job.status is JobStatus.CANCELED and execution.status is ExecutionStatus.QUEUED)
+    if job.status is JobStatus.IN_PROGRESS and job.phase in HIDDEN:
+        return False
+    return as_seen_by_device(execution, job).status in PENDING
 
 
 def in_order(executions: Iterable[JobExecution]) -> list[JobExecution]:
@@ -33,6 +39,18 @@ def in_order(executions: Iterable[JobExecution]) -> list[JobExecution]:
     return pending
 
 
-def listed(ordered: Sequence[T]) -> Sequence[T]:
-    """What GetPendingJobExecutions and notify show of a longer list."""
-    return ordered[:LISTED]
+def listed(ordered: Sequence[T], has_windows: Callable[[T], bool]) -> Sequence[T]:
+    """What GetPendingJobExecutions and notify show of a longer list.
+
+    ``has_windows`` says of an entry whether its job has maintenance windows.
+    """
+    if len(ordered) <= WINDOWED_LISTED:
+        return ordered
+    left = {False: LISTED, True: WINDOWED_LISTED}
+    shown = []
+    for entry in ordered:
+        windowed = has_windows(entry)
+        if left[windowed]:
+            left[windowed] -= 1
+            shown.append(entry)
+    return shown

@@ -1,16 +1,14 @@
-"""How fast a job is handed out.
-
-Source: Jobs developer guide, "job rollout configurations"; the default rate is the documented maximum.
-"""
+"""Where the handing out of a job stands. How fast it goes is in ``rollout_rate``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from thingjobs.domain.model import GroupKey, JobKey, RolloutConfig
+from thingjobs.domain.model import JobKey
+from thingjobs.domain.rollout_rate import Minute
 
-DEFAULT_PER_MINUTE = 1000
-TICK = 60_000
+NEVER = 2**62
+"""When a rollout that is paused has its next tick."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +42,4 @@ class Rollout:
     started_at: int
     next_tick_at: int
     notified: int
-
-
-@dataclass(frozen=True, slots=True)
-class GroupAt:
-    """A group met on the walk over a target."""
-
-    key: GroupKey
-    depth: int
-    name: str
-
-
-def batch_size(config: RolloutConfig | None, *, limited: bool) -> int:
-    """Things that may be told of the job in one tick."""
-    if not limited or config is None:
-        return DEFAULT_PER_MINUTE
-    return config.maximum_per_minute
-
-
-def following_tick(rollout: Rollout, now: int) -> int:
-    """The instant of the next tick: whole minutes from the start, always after ``now``.
-
-    Ticks missed while the server was down are not made up for: quota unused is lost.
-    """
-    if not rollout.limited:
-        return now
-    return rollout.started_at + ((now - rollout.started_at) // TICK + 1) * TICK
+    minute: Minute | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Literal
 
 from thingjobs.domain.cron import parse_cron
@@ -42,6 +43,20 @@ class SchedulingConfig:
     end_time: str | None
     end_behavior: EndBehavior | None
     maintenance_windows: tuple[MaintenanceWindow, ...]
+
+
+class Phase(StrEnum):
+    """What a job's schedule lets happen."""
+
+    WAITING = "WAITING"
+    """Before the start, or before the first window: nothing was handed out yet."""
+    OPEN = "OPEN"
+    CLOSED = "CLOSED"
+    """Between two windows: nothing is handed out, and devices do not see what is pending."""
+    SPENT = "SPENT"
+    """Behind the last window and before the end: as between windows, but none is to come."""
+    ENDED = "ENDED"
+    """The end time has passed: nothing is handed out any more; devices see what is still pending."""
 
 
 _SCHEDULE_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}")

@@ -1,4 +1,4 @@
-"""The loop that does what is due: rollout ticks, sweeps, garbage.
+"""The loop that does what is due: time-outs, schedules, rollout ticks, sweeps, garbage.
 
 It sleeps until the next due instant or a hint. Hints only make it look sooner: what there is to do is in
 the database, and is found again after a crash. Each piece is a transaction of its own, so a job that
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
 from thingjobs.clock import Clock, ManualClock
-from thingjobs.domain.effects import Effect, WorkDue
+from thingjobs.domain.effects import Effect, EventsWaiting, WorkDue
 from thingjobs.domain.errors import ServiceUnavailable
+from thingjobs.engine.outbox import Announce, Outbox, nobody
 from thingjobs.operations import background
 from thingjobs.store.store import Store
 
@@ -29,25 +31,36 @@ class Engine:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self._due = partial(background.due, spread=not isinstance(clock, ManualClock))
         self._hint = asyncio.Event()
         self._working = asyncio.Lock()
         self._store: Store | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._outbox = Outbox()
+        self._announce: Announce = nobody
+        self._tasks: Sequence[asyncio.Task[None]] = ()
 
     def publish(self, effects: Sequence[Effect]) -> None:
         """Take the effects of a commit."""
-        if any(isinstance(effect, WorkDue) for effect in effects):
-            self._hint.set()
+        for effect in effects:
+            if isinstance(effect, WorkDue):
+                self._hint.set()
+            elif isinstance(effect, EventsWaiting):
+                self._outbox.hint.set()
 
-    def start(self, store: Store) -> None:
+    def start(self, store: Store, announce: Announce = nobody) -> None:
+        """``announce`` publishes events of jobs and executions."""
         self._store = store
-        self._task = asyncio.create_task(self._run(store), name="engine")
+        self._announce = announce
+        self._tasks = [
+            asyncio.create_task(self._run(store), name="engine"),
+            asyncio.create_task(self._outbox.run(store, announce), name="outbox"),
+        ]
 
     async def stop(self) -> None:
         """Stop after the piece in hand."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def advance(self, clock: ManualClock, milliseconds: int) -> int:
         """Wind ``clock`` on, doing all that comes due on the way at its own instant; the new time.
@@ -65,6 +78,7 @@ class Engine:
                 await self._set(clock, due_at)
                 await self._work_off(self._store)
             await self._set(clock, until)
+            await self._outbox.empty(self._store, self._announce)
             return clock.now()
 
     async def _set(self, clock: ManualClock, now: int) -> None:
@@ -99,7 +113,7 @@ class Engine:
         """Do all that is due now, in order of its due instant; whether none of it failed."""
         failed: set[background.Piece] = set()
         while True:
-            pieces = [p for p in await store.read(background.due) if p not in failed]
+            pieces = [p for p in await store.read(self._due) if p not in failed]
             if not pieces:
                 return not failed
             for piece in pieces:

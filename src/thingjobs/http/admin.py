@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 
@@ -24,12 +25,15 @@ from thingjobs.http.answer import Answer
 from thingjobs.http.identity import Identity
 from thingjobs.metrics import Metrics
 from thingjobs.operations.catalog import CONTROL, DEVICE
+from thingjobs.operations.forecasts import make_forecast
 from thingjobs.store.store import Store
 from thingjobs.wire.operation import Plane
 from thingjobs.wire.rest_json import parse_object
 from thingjobs.wire.routes import OPERATIONS
 
 MAX_ADVANCE_SECONDS = 10 * 365 * 86_400
+
+_ADVANCE = ("POST", b"/-/clock/advance")
 
 Handler = Callable[[Request], Awaitable[Answer]]
 
@@ -53,7 +57,8 @@ class Admin:
             ("GET", b"/-/metrics"): self._metrics_text,
             ("GET", b"/-/operations"): self._operations,
             ("GET", b"/-/clock"): self._clock_now,
-            ("POST", b"/-/clock/advance"): self._advance,
+            _ADVANCE: self._advance,
+            ("POST", b"/-/forecast"): self._forecast,
         }
 
     async def answer(self, request: Request) -> Answer:
@@ -63,7 +68,7 @@ class Admin:
             return await handler(request)
         caller = self._identity.operator(request)
         if (handler := self._operators.get(key)) is not None:
-            if request.method != "GET" and caller.role is not Role.ADMIN:
+            if key == _ADVANCE and caller.role is not Role.ADMIN:
                 raise AccessDenied(f"Access key {caller.principal} has the role {caller.role}.")
             return await handler(request)
         path = request.raw_path.decode("ascii", "backslashreplace")
@@ -119,6 +124,11 @@ class Admin:
             raise InvalidRequest(f"seconds must be a number from 0 to {MAX_ADVANCE_SECONDS}.")
         now = await self._engine.advance(self._clock, round(seconds * 1000))
         return _json({"now": now, "mode": self._clock.mode})
+
+    async def _forecast(self, request: Request) -> Answer:
+        """How a job would go; nothing is stored or changed."""
+        members = parse_object(request.body)
+        return _json(await asyncio.to_thread(make_forecast, members))
 
 
 def _json(value: object, *, status: int = 200) -> Answer:

@@ -13,3 +13,4 @@ class Answer(NamedTuple):
     error_type: str | None = None
     content_type: str = "application/json"
     close: bool = False
+    retry_after_seconds: int | None = None

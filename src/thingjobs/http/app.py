@@ -16,11 +16,13 @@ import structlog
 
 from thingjobs.auth.keys import Role, may
 from thingjobs.auth.sigv4 import Request
+from thingjobs.auth.throttle import Throttle
 from thingjobs.domain.errors import (
     AccessDenied,
     InvalidRequest,
     OperationNotServed,
     ServiceError,
+    Throttled,
     UnknownOperation,
 )
 from thingjobs.http.admin import Admin
@@ -64,6 +66,7 @@ class App:
         device: DevicePlane,
         admin: Admin,
         mqtt: MqttWebSocket,
+        throttle: Throttle,
         metrics: Metrics,
     ) -> None:
         self._identity = identity
@@ -72,6 +75,7 @@ class App:
         self._device = device
         self._admin = admin
         self._mqtt = mqtt
+        self._throttle = throttle
         self._metrics = metrics
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -129,11 +133,13 @@ class App:
                 f"Access key {caller.principal} has the role {caller.role} and is not authorized to perform:"
                 f" {'iot' if caller.plane is Plane.CONTROL else 'iotjobsdata'}:{operation.name}"
             )
+        device_plane = caller.plane is Plane.DEVICE
+        self._throttle.take(caller.account, operation.name, device_plane=device_plane)
         shape: Any = decode_request(
             operation, match.path_params, request.query_string, request.headers, request.body
         )
         scope = await self._store.scope(caller.account, caller.region)
-        if caller.plane is Plane.DEVICE:
+        if device_plane:
             return Answer(200, encode_response(await self._device.submit(scope.id, shape)))
         return Answer(200, encode_response(await self._control.answer(scope, operation.name, shape)))
 
@@ -169,7 +175,13 @@ class _Exchange:
                 operation=self.operation_name,
                 exc_info=error,
             )
-        return Answer(form.status, encode_error(error), form.name, close=isinstance(error, BodyTooLarge))
+        return Answer(
+            form.status,
+            encode_error(error),
+            form.name,
+            close=isinstance(error, BodyTooLarge),
+            retry_after_seconds=error.retry_after_seconds if isinstance(error, Throttled) else None,
+        )
 
     def log(self, answer: Answer) -> None:
         """Changes and refusals at info, what only looked at debug."""
@@ -237,5 +249,7 @@ async def _send(send: Send, request_id: str, answer: Answer) -> None:
         headers.append((b"x-amzn-errortype", answer.error_type.encode()))
     if answer.close:
         headers.append((b"connection", b"close"))
+    if answer.retry_after_seconds is not None:
+        headers.append((b"retry-after", str(answer.retry_after_seconds).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})

@@ -14,7 +14,6 @@ from thingjobs.domain.model import ScopeId
 from thingjobs.mqtt.access import Access, Principal
 from thingjobs.mqtt.interest import Every
 from thingjobs.mqtt.packets import Publish
-from thingjobs.mqtt.properties import NO_PROPERTIES, Properties
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
 from thingjobs.mqtt.session_state import Delivery, SessionState
@@ -70,6 +69,11 @@ class Client:
     def scope(self) -> ScopeId:
         return self.principal.scope.id
 
+    @property
+    def is_asleep(self) -> bool:
+        """Whether nobody listens for its things; asked under its lock."""
+        return self.expiry is not None
+
 
 class Clients:
     """All clients of this server, their subscriptions and the retained messages."""
@@ -110,11 +114,20 @@ class Clients:
 
     # --- messages -----------------------------------------------------------------------------------
 
-    def announce(self, scope: ScopeId, topic: str, payload: bytes) -> None:
-        """A message of the service on a reserved topic, for whoever is connected and listens."""
+    def announce(self, scope: ScopeId, thing_name: str, topic: str, payload: bytes) -> None:
+        """A message of the service about a thing, for whoever is connected and listens.
+
+        One that sleeps learns from its return what it missed. But one that is only just falling asleep
+        counts as told until nobody listens for it any more: for it the message waits.
+        """
         for client, qos in self._subscribers(scope, topic):
-            if client.line is not None and self._access.may_receive(client.principal, topic):
-                self._deliver(client.line, topic, payload, qos)
+            if thing_name in client.known or not self._access.may_receive(client.principal, topic):
+                continue
+            message = Publish(topic, payload, qos)
+            if client.line is not None:
+                self._deliver(client, client.line, message)
+            elif thing_name in client.listening:
+                client.session.hold(message, self._max_queued)
 
     def publish(self, sender: Client, message: Publish) -> None:
         """A client's message, for all that subscribed; QoS 1 waits for those that sleep."""
@@ -125,12 +138,17 @@ class Clients:
                 continue
             if not self._access.may_receive(client.principal, message.topic):
                 continue
-            qos = min(message.qos, granted)
+            copy = Publish(
+                message.topic,
+                message.payload,
+                min(message.qos, granted),
+                message.retain and _as_published(client, message.topic),
+                properties=message.properties,
+            )
             if client.line is not None:
-                self._deliver(client.line, message.topic, message.payload, qos, message.properties)
-            elif qos:
-                waiting = Publish(message.topic, message.payload, 1, properties=message.properties)
-                client.session.hold(waiting, self._max_queued)
+                self._deliver(client, client.line, copy)
+            else:
+                client.session.hold(copy, self._max_queued)
 
     def send_retained(self, client: Client, topic_filter: str, qos: int) -> None:
         """What was retained on the topics of a new subscription."""
@@ -140,28 +158,29 @@ class Clients:
         for message in list(self._retained.get(client.scope, {}).values()):
             topic = message.topic
             if matches(topic_filter, topic) and self._access.may_receive(client.principal, topic):
-                sent_qos = min(qos, message.qos)
-                self._deliver(line, topic, message.payload, sent_qos, message.properties, retain=True)
+                copy = Publish(
+                    topic, message.payload, min(qos, message.qos), True, properties=message.properties
+                )
+                self._deliver(client, line, copy)
 
     def _subscribers(self, scope: ScopeId, topic: str) -> Sequence[tuple[Client, int]]:
         subscriptions = self._subscriptions.get(scope)
         return subscriptions.match(topic) if subscriptions is not None else ()
 
-    def _deliver(
-        self,
-        line: Line,
-        topic: str,
-        payload: bytes,
-        qos: int,
-        properties: Properties = NO_PROPERTIES,
-        *,
-        retain: bool = False,
-    ) -> None:
-        delivery = line.core.deliver(topic, payload, qos, retain=retain, properties=properties)
+    def _deliver(self, client: Client, line: Line, message: Publish) -> None:
+        delivery = line.core.deliver(
+            message.topic,
+            message.payload,
+            message.qos,
+            retain=message.retain,
+            properties=message.properties,
+        )
         if delivery is Delivery.SENT:
             line.flush()
         elif delivery is Delivery.OVERFLOW:
             line.evict()
+        elif delivery is Delivery.CLOSED:  # it is just arriving, or just leaving
+            client.session.hold(message, self._max_queued)
 
     def _retain(self, scope: ScopeId, message: Publish) -> None:
         retained = self._retained.setdefault(scope, {})
@@ -170,3 +189,11 @@ class Clients:
             retained[message.topic] = message
             if len(retained) > MAX_RETAINED:
                 del retained[next(iter(retained))]
+
+
+def _as_published(client: Client, topic: str) -> bool:
+    """Whether a client wants to see that a message was retained (MQTT 5 "retain as published")."""
+    return any(
+        granted.retain_as_published and matches(topic_filter, topic)
+        for topic_filter, granted in client.session.subscriptions.items()
+    )

@@ -22,13 +22,13 @@ from thingjobs.domain.errors import ServiceError
 from thingjobs.mqtt import jobs_topic
 from thingjobs.mqtt.access import Principal
 from thingjobs.mqtt.clients import Client
-from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed, Unsubscribed
+from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed
 from thingjobs.mqtt.hub import Hub, announcements
 from thingjobs.mqtt.jobs_topic import Kind
-from thingjobs.mqtt.packets import Connect, Publish
+from thingjobs.mqtt.packets import Connect, Publish, Unsubscribe
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
-from thingjobs.mqtt.session_state import SessionState
+from thingjobs.mqtt.session_state import Delivery, SessionState
 from thingjobs.mqtt.topics import is_reserved, matches
 from thingjobs.wire import mqtt_payloads
 from thingjobs.wire.operation import Operation, Plane
@@ -36,6 +36,8 @@ from thingjobs.wire.rest_json import operation_named
 
 MAX_UNSENT = 1_048_576
 """Bytes that may wait for a client to read; beyond that it is given up."""
+FAREWELL_SECONDS = 10.0
+"""For a client to read what was written before its connection was closed."""
 MAX_WAITING_EVENTS = 200
 """Events that may wait for the one being worked on before no more is read."""
 
@@ -88,7 +90,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.core.lost()
-        self._finish()
+        self.flush()
 
     def flush(self) -> None:
         """Send what the core has to send; close the socket if the core is done."""
@@ -102,7 +104,8 @@ class Connection(asyncio.Protocol):
                 self.evict()
         if self.core.is_closed:
             transport.close()
-            self._finish()
+            if not self._inbox and self._waits_for is None:  # what was sent before the end still counts
+                self._finish()
 
     def end(self, reason: ReasonCode) -> None:
         """Tell the client why, and close."""
@@ -154,7 +157,12 @@ class Connection(asyncio.Protocol):
     def _wait_for(self, work: Any) -> None:
         task = self._hub.spawn(work)
         self._waits_for = task
-        task.add_done_callback(self._go_on)
+        task.add_done_callback(self._went)
+
+    def _went(self, task: asyncio.Future[Any]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            self.core.disconnect(ReasonCode.UNSPECIFIED_ERROR)  # or it would wait for ever
+        self._go_on(task)
 
     def _go_on(self, _: asyncio.Future[Any]) -> None:
         self._waits_for = None
@@ -216,6 +224,8 @@ class Connection(asyncio.Protocol):
         self._hub.statistics.connections -= 1
         if self._timer is not None:
             self._timer.cancel()
+        if self._transport is not None and self._transport.get_write_buffer_size():
+            self._loop.call_later(FAREWELL_SECONDS, self._transport.abort)
         client, self._client = self._client, None
         if client is not None and client.line is self:
             self._leave(client)
@@ -233,7 +243,7 @@ class Connection(asyncio.Protocol):
         if will is None or is_reserved(will.topic):
             return
         if self._hub.access.may_publish(client.principal, will.topic):
-            message = Publish(will.topic, will.payload, will.qos, will.retain)
+            message = Publish(will.topic, will.payload, will.qos, will.retain, properties=will.properties)
             self._hub.clients.publish(client, message)
 
     # --- subscriptions --------------------------------------------------------------------------------
@@ -262,12 +272,12 @@ class Connection(asyncio.Protocol):
             if handling[topic_filter] == 0 or (handling[topic_filter] == 1 and topic_filter not in had):
                 hub.clients.send_retained(client, topic_filter, qos)
 
-    def _on_unsubscribed(self, ended: Unsubscribed) -> None:
-        self._wait_for(self._unsubscribe(ended))
+    def _on_unsubscribe(self, asked: Unsubscribe) -> None:
+        self._wait_for(self._unsubscribe(asked))
 
-    async def _unsubscribe(self, ended: Unsubscribed) -> None:
+    async def _unsubscribe(self, asked: Unsubscribe) -> None:
         if self._client is not None:
-            for topic_filter in ended.topic_filters:
+            for topic_filter in self.core.unsuback(asked):
                 self._hub.clients.unsubscribe(self._client, topic_filter)
                 await self._hub.listen_no_more(self._client, topic_filter)
 
@@ -300,7 +310,9 @@ class Connection(asyncio.Protocol):
         asked = mqtt_payloads.read_request(_OPERATIONS[request.kind], publish.payload, named)
         error = asked.refusal
         if error is None:
+            account = client.principal.scope.account
             try:
+                self._hub.throttle.take(account, request.kind.value, device_plane=True)
                 answer = self._hub.device.submit(client.scope, asked.request)
             except ServiceError as refusal:
                 error = refusal
@@ -332,7 +344,9 @@ class Connection(asyncio.Protocol):
     def _reply(self, client: Client, publish: Publish, topic: str, payload: bytes) -> None:
         self.core.acknowledge(publish)
         if self._hub.access.may_receive(client.principal, topic):
-            self.core.deliver(topic, payload, self._granted_qos(client, topic))
+            delivery = self.core.deliver(topic, payload, self._granted_qos(client, topic))
+            if delivery is Delivery.OVERFLOW:
+                self.evict()
 
     def _granted_qos(self, client: Client, topic: str) -> int:
         """The QoS this client subscribed to a topic with; 0 without a subscription."""
@@ -356,7 +370,7 @@ _HANDLERS: Mapping[type[Event], Callable[[Connection, Any], None]] = {
     Connect: Connection._on_connect,
     Publish: Connection._on_publish,
     Subscribed: Connection._on_subscribed,
-    Unsubscribed: Connection._on_unsubscribed,
+    Unsubscribe: Connection._on_unsubscribe,
     Disconnected: Connection._on_end,
     Failed: Connection._on_end,
 }

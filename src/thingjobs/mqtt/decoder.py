@@ -79,8 +79,6 @@ class Decoder:
         else:
             if not isinstance(kept, bytearray):
                 kept = self._data = bytearray(memoryview(kept)[self._pos :])
-            elif self._pos:
-                del kept[: self._pos]
             kept += data
         self._pos = 0
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from thingjobs.mqtt.packets import Connect, FilterRequest, Publish
+from thingjobs.mqtt.packets import Connect, FilterRequest, Publish, Unsubscribe
 from thingjobs.mqtt.reasons import FAILURE, ReasonCode
 
 
@@ -25,12 +25,6 @@ class Subscribed(Struct, frozen=True, gc=False):
         return [r.topic_filter for r, code in zip(self.requests, self.codes, strict=True) if code < FAILURE]
 
 
-class Unsubscribed(Struct, frozen=True, gc=False):
-    """Subscriptions ended, those that existed; already answered."""
-
-    topic_filters: tuple[str, ...]
-
-
 class Disconnected(Struct, frozen=True, gc=False):
     """The client took its leave. ``code`` is 0, or a reason of MQTT 5."""
 
@@ -44,4 +38,4 @@ class Failed(Struct, frozen=True, gc=False):
     message: str
 
 
-Event = Connect | Publish | Subscribed | Unsubscribed | Disconnected | Failed
+Event = Connect | Publish | Subscribed | Unsubscribe | Disconnected | Failed

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from thingjobs.auth.throttle import Throttle
 from thingjobs.domain.effects import Effect, PendingNotice
 from thingjobs.mqtt import jobs_topic
 from thingjobs.mqtt.access import Access
@@ -44,6 +45,7 @@ class Hub:
     access: Access
     device: DevicePlane
     notifications: Notifications
+    throttle: Throttle
     now: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
 
@@ -73,7 +75,7 @@ class Hub:
             if isinstance(effect, PendingNotice):
                 self.statistics.notified += 1
                 for topic, payload in announcements(effect):
-                    self.clients.announce(effect.scope, topic, payload)
+                    self.clients.announce(effect.scope, effect.thing_name, topic, payload)
 
     # --- listening for things -------------------------------------------------------------------------
 
@@ -84,7 +86,7 @@ class Hub:
             return
         async with client.lock:
             client.listening[target] = client.listening.get(target, 0) + 1
-            if client.listening[target] == 1:
+            if client.listening[target] == 1 and not client.is_asleep:
                 await self._listen(client, target)
 
     async def listen_no_more(self, client: Client, topic_filter: str) -> None:
@@ -95,13 +97,16 @@ class Hub:
             client.listening[target] -= 1
             if not client.listening[target]:
                 del client.listening[target]
-                await self._unlisten(client, target)
+                if not client.is_asleep:
+                    await self._unlisten(client, target)
 
     async def _listen(self, client: Client, target: str | Every) -> PendingNotice | None:
         if isinstance(target, Every):
             await self.notifications.listen_to_all(client.scope)
             return None
-        return await self.notifications.listen((client.scope, target), client.known.pop(target, None))
+        missed = await self.notifications.listen((client.scope, target), client.known.get(target))
+        client.known.pop(target, None)  # from here on it is told of everything
+        return missed
 
     async def _unlisten(self, client: Client, target: str | Every) -> None:
         if isinstance(target, Every):
@@ -115,7 +120,7 @@ class Hub:
         """A session ends: nothing of it stays."""
         self.clients.remove(client)
         async with client.lock:
-            if client.expiry is not None:  # it slept, and nobody listens for it
+            if client.expiry is not None:  # it sleeps, and nobody listens for it
                 client.expiry.cancel()
                 return
             targets, client.listening = list(client.listening), {}

@@ -20,7 +20,7 @@ class Version(IntEnum):
     V5 = 5
 
 
-class Will(Struct, frozen=True, gc=False):
+class Will(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """What to publish when the connection ends without a farewell."""
 
     topic: str
@@ -30,7 +30,7 @@ class Will(Struct, frozen=True, gc=False):
     properties: Properties = NO_PROPERTIES
 
 
-class Connect(Struct, frozen=True, gc=False):
+class Connect(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """A client introduces itself. ``clean_start`` is the clean session flag of 3.1.1."""
 
     client_id: str
@@ -42,8 +42,11 @@ class Connect(Struct, frozen=True, gc=False):
     will: Will | None = None
     properties: Properties = NO_PROPERTIES
 
+    def __repr__(self) -> str:  # names and passwords are tokens of custom authorizers: not for logs
+        return f"Connect(client_id={self.client_id!r}, version={self.version!r}, …)"
 
-class ConnAck(Struct, frozen=True, gc=False):
+
+class ConnAck(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """``code`` is a ReasonCode in MQTT 5, a ReturnCode in 3.1.1."""
 
     session_present: bool = False
@@ -51,7 +54,7 @@ class ConnAck(Struct, frozen=True, gc=False):
     properties: Properties = NO_PROPERTIES
 
 
-class Publish(Struct, frozen=True, gc=False):
+class Publish(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """A message. ``packet_id`` is 0 at QoS 0; an empty topic stands for a topic alias."""
 
     topic: str
@@ -63,13 +66,13 @@ class Publish(Struct, frozen=True, gc=False):
     properties: Properties = NO_PROPERTIES
 
 
-class PubAck(Struct, frozen=True, gc=False):
+class PubAck(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     packet_id: int
     code: int = 0
     properties: Properties = NO_PROPERTIES
 
 
-class FilterRequest(Struct, frozen=True, gc=False):
+class FilterRequest(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """One line of a SUBSCRIBE."""
 
     topic_filter: str
@@ -79,13 +82,13 @@ class FilterRequest(Struct, frozen=True, gc=False):
     retain_handling: int = 0
 
 
-class Subscribe(Struct, frozen=True, gc=False):
+class Subscribe(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     packet_id: int
     requests: tuple[FilterRequest, ...]
     properties: Properties = NO_PROPERTIES
 
 
-class SubAck(Struct, frozen=True, gc=False):
+class SubAck(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """A granted QoS or a failure for each requested filter, in order."""
 
     packet_id: int
@@ -93,13 +96,13 @@ class SubAck(Struct, frozen=True, gc=False):
     properties: Properties = NO_PROPERTIES
 
 
-class Unsubscribe(Struct, frozen=True, gc=False):
+class Unsubscribe(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     packet_id: int
     topic_filters: tuple[str, ...]
     properties: Properties = NO_PROPERTIES
 
 
-class UnsubAck(Struct, frozen=True, gc=False):
+class UnsubAck(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """``codes`` are empty in 3.1.1."""
 
     packet_id: int
@@ -107,15 +110,15 @@ class UnsubAck(Struct, frozen=True, gc=False):
     properties: Properties = NO_PROPERTIES
 
 
-class PingReq(Struct, frozen=True, gc=False):
+class PingReq(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     pass
 
 
-class PingResp(Struct, frozen=True, gc=False):
+class PingResp(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     pass
 
 
-class Disconnect(Struct, frozen=True, gc=False):
+class Disconnect(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     code: int = 0
     properties: Properties = NO_PROPERTIES
 

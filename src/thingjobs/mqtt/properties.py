@@ -15,7 +15,7 @@ from thingjobs.mqtt.fields import Reader
 from thingjobs.mqtt.reasons import ProtocolError, ReasonCode, malformed
 
 
-class Properties(Struct, frozen=True, gc=False):
+class Properties(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     """What MQTT 5 lets packets say besides; None is not said."""
 
     payload_format_indicator: int | None = None

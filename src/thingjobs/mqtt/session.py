@@ -43,7 +43,7 @@ from msgspec.structs import replace
 
 from thingjobs.mqtt.decoder import Decoder
 from thingjobs.mqtt.encoder import encode
-from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed, Unsubscribed
+from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed
 from thingjobs.mqtt.limits import Limits
 from thingjobs.mqtt.negotiation import Terms, announcement, negotiate
 from thingjobs.mqtt.packets import (
@@ -142,7 +142,9 @@ class ServerConnection:
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take what has arrived. Never raises; if something is wrong with it, the last event says so."""
         events: list[Event] = []
-        if self._state is not State.CLOSED:
+        if self._state is State.DECIDING and self._decoder.buffered > self.limits.max_packet_size:
+            self._fail(_IMPATIENT, events)
+        elif self._state is not State.CLOSED:
             self._decoder.feed(data)
             self._read(now, events)
         return events
@@ -231,6 +233,20 @@ class ServerConnection:
         self._send(SubAck(asked.packet_id, tuple(codes)))
         return granted
 
+    def unsuback(self, asked: Unsubscribe) -> list[str]:
+        """End subscriptions, in the order in which the gateway takes events. Gives those that existed."""
+        if self._state is not State.OPEN or self.session is None:
+            return []
+        subscriptions, ended, codes = self.session.subscriptions, [], []
+        for topic_filter in asked.topic_filters:
+            if subscriptions.pop(topic_filter, None) is not None:
+                ended.append(topic_filter)
+                codes.append(ReasonCode.SUCCESS)
+            else:
+                codes.append(ReasonCode.NO_SUBSCRIPTION_EXISTED)
+        self._send(UnsubAck(asked.packet_id, tuple(codes)))
+        return ended
+
     def deliver(
         self,
         topic: str,
@@ -278,8 +294,6 @@ class ServerConnection:
                         ReasonCode.PROTOCOL_ERROR, f"{type(packet).__name__} is not for clients to send"
                     )
                 handler(self, packet, events)
-            if self._state is State.DECIDING and decoder.buffered > self.limits.max_packet_size:
-                raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, "Too much was sent before CONNACK")
         except ProtocolError as error:
             self._fail(error, events)
 
@@ -315,17 +329,7 @@ class ServerConnection:
         events.append(Subscribed(subscribe.packet_id, subscribe.requests, codes))
 
     def _on_unsubscribe(self, unsubscribe: Unsubscribe, events: list[Event]) -> None:
-        subscriptions = self._open_session().subscriptions
-        ended, codes = [], []
-        for topic_filter in unsubscribe.topic_filters:
-            if subscriptions.pop(topic_filter, None) is not None:
-                ended.append(topic_filter)
-                codes.append(ReasonCode.SUCCESS)
-            else:
-                codes.append(ReasonCode.NO_SUBSCRIPTION_EXISTED)
-        self._send(UnsubAck(unsubscribe.packet_id, tuple(codes)))
-        if ended:
-            events.append(Unsubscribed(tuple(ended)))
+        events.append(unsubscribe)
 
     def _on_pingreq(self, pingreq: PingReq, events: list[Event]) -> None:
         self._out.append(_PING_RESPONSE)
@@ -421,3 +425,4 @@ _OVERDUE: Mapping[State, ProtocolError] = {
     State.DECIDING: ProtocolError(ReasonCode.SERVER_BUSY, "The connection could not be decided in time"),
     State.OPEN: ProtocolError(ReasonCode.KEEP_ALIVE_TIMEOUT, "The client was silent for too long"),
 }
+_IMPATIENT = ProtocolError(ReasonCode.QUOTA_EXCEEDED, "Too much was sent before CONNACK")

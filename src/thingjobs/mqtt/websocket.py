@@ -36,13 +36,15 @@ class MqttWebSocket:
         connection.connection_made(transport)
         sender = asyncio.create_task(transport.send_all())
         receiver = asyncio.create_task(_receive_all(receive, connection, transport))
+        aborted = asyncio.create_task(transport.aborted.wait())
+        tasks = (sender, receiver, aborted)
         try:
-            await asyncio.wait((sender, receiver), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
             connection.connection_lost(None)
-            for task in (sender, receiver):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sender, receiver, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _receive_all(receive: Receive, connection: Connection, transport: _Transport) -> None:
@@ -65,6 +67,7 @@ class _Transport(asyncio.Transport):
         super().__init__()
         self.reading = asyncio.Event()
         self.reading.set()
+        self.aborted = asyncio.Event()
         self._send = send
         self._unsent: list[bytes] = []
         self._size = 0
@@ -101,8 +104,8 @@ class _Transport(asyncio.Transport):
         self.end(_NORMAL)
 
     def abort(self) -> None:
-        self._unsent.clear()
-        self.end(_NORMAL)
+        """End it without waiting for the client to read anything."""
+        self.aborted.set()
 
     def pause_reading(self) -> None:
         self.reading.clear()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from thingjobs.domain.model import JobKey
-from thingjobs.operations import rollout, sweep
+from thingjobs.domain.due import Due, Kind
+from thingjobs.domain.job import RETAINED_MS, is_retired
+from thingjobs.domain.model import GroupKey, JobKey, Sweep
+from thingjobs.domain.schedule import Phase
+from thingjobs.operations import following, rollout, schedules, sweep, timeouts
+from thingjobs.store.jobs import ScheduleRow
 from thingjobs.store.tx import Tx
 
 MANUAL_CLOCK = "manual_clock_now"
@@ -14,7 +18,32 @@ MANUAL_CLOCK = "manual_clock_now"
 
 SWEEP_SIZE = 2_000
 PURGE_SIZE = 2_000
+LEAVE_SIZE = 1_000
+LOOKED_AT = 1_000
+"""Overdue executions looked at to learn which jobs have some."""
 MOST_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOut:
+    """Some of a job's executions whose timer ran out."""
+
+    job_key: JobKey
+
+    def __call__(self, tx: Tx, now: int) -> None:
+        timeouts.time_out_some(tx, self.job_key, now)
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleStep:
+    """A job starts or ends, or one of its windows opens or closes. Time-outs of the same instant go first."""
+
+    job_key: JobKey
+    spread: bool = False
+
+    def __call__(self, tx: Tx, now: int) -> None:
+        if timeouts.time_out_some(tx, self.job_key, now):
+            schedules.step(tx, self.job_key, spread=self.spread, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +51,12 @@ class Tick:
     """One tick of a rollout."""
 
     rollout_key: int
+    spread: bool = False
 
     def __call__(self, tx: Tx, now: int) -> None:
         found = tx.rollouts.find(self.rollout_key)
         if found is not None and found.next_tick_at <= now:
-            rollout.tick(tx, self.rollout_key, now)
+            rollout.tick(tx, self.rollout_key, now, spread=self.spread)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +70,28 @@ class SweepSome:
 
 
 @dataclass(frozen=True, slots=True)
+class Retire:
+    """A finished job that nobody has touched for two years: it goes, and nothing is told of it."""
+
+    job_key: JobKey
+
+    def __call__(self, tx: Tx, now: int) -> None:
+        job = tx.jobs.find_by_key(self.job_key)
+        if job is not None and is_retired(job, now):
+            sweep.begin(tx, replace(job, sweep=Sweep.DELETE), now)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """Some members of a deleted group leave the jobs that followed it."""
+
+    group_key: GroupKey
+
+    def __call__(self, tx: Tx, now: int) -> None:
+        following.some_leave_deleted_group(tx, self.group_key, limit=LEAVE_SIZE, now=now)
+
+
+@dataclass(frozen=True, slots=True)
 class Purge:
     """One piece of clearing away members that left and groups that were deleted."""
 
@@ -47,13 +99,29 @@ class Purge:
         tx.groups.purge(PURGE_SIZE)
 
 
-Piece = Tick | SweepSome | Purge
+Piece = TimeOut | ScheduleStep | Tick | SweepSome | Retire | Leave | Purge
 
 
-def due(tx: Tx, now: int) -> Sequence[Piece]:
-    """What is to be done now: ticks by due instant, then sweeps, then clearing away."""
-    pieces: list[Piece] = [Tick(key) for key in tx.rollouts.due(now, MOST_AT_ONCE)]
+def due(tx: Tx, now: int, *, spread: bool = False) -> Sequence[Piece]:
+    """What is to be done now: what the clock made due in its order, then sweeps, then clearing away.
+
+    ``spread``: whether a minute's batch of a rollout may be handed out in parts.
+    """
+    by_clock: list[tuple[Due, Piece]] = [
+        (Due(at, Kind.TIME_OUT, key), TimeOut(key)) for key, at in tx.executions.overdue_jobs(now, LOOKED_AT)
+    ]
+    by_clock += [
+        (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread))
+        for row in tx.jobs.to_look_at(now, MOST_AT_ONCE)
+    ]
+    by_clock += [
+        (Due(at, Kind.TICK, key), Tick(key, spread)) for key, at in tx.rollouts.due(now, MOST_AT_ONCE)
+    ]
+    by_clock.sort(key=lambda each: each[0])
+    pieces: list[Piece] = [piece for _, piece in by_clock]
     pieces += [SweepSome(key) for key in tx.jobs.to_sweep(MOST_AT_ONCE)]
+    pieces += [Leave(key) for key in tx.groups.leaving(MOST_AT_ONCE)]
+    pieces += [Retire(key) for key, _ in tx.jobs.to_retire(now - RETAINED_MS, MOST_AT_ONCE)]
     if tx.groups.has_garbage():
         pieces.append(Purge())
     return pieces
@@ -61,4 +129,17 @@ def due(tx: Tx, now: int) -> Sequence[Piece]:
 
 def next_due_at(tx: Tx, now: int) -> int | None:
     """The first instant after ``now`` at which something is due by the clock."""
-    return tx.rollouts.next_tick_at(now)
+    retires = tx.jobs.next_to_retire(now - RETAINED_MS)
+    instants = (
+        tx.executions.next_deadline_at(now),
+        tx.jobs.next_schedule_at(now),
+        tx.rollouts.next_tick_at(now),
+        None if retires is None else retires + RETAINED_MS,
+    )
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
+def _kind(row: ScheduleRow) -> Kind:
+    if row.end_at is not None and row.at >= row.end_at:
+        return Kind.JOB_END
+    return Kind.JOB_START if row.phase is Phase.WAITING else Kind.WINDOW

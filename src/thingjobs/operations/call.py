@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from thingjobs.domain.model import Scope
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +20,14 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``now``: milliseconds; ``new_id`` gives a new UUID text."""
+    """``now``: milliseconds; ``new_id`` gives a new UUID text.
+
+    ``spread``: a minute's batch of a rollout may be handed out in parts, because the clock goes by itself.
+    """
 
     scope: Scope
     now: int
     new_id: Callable[[], str]
     endpoints: Endpoints
+    quotas: Quotas = DEFAULT_QUOTAS
+    spread: bool = False

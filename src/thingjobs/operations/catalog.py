@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from thingjobs.operations import endpoints, job_executions, jobs, tags, thing_groups, thing_types, things
+from thingjobs.operations import (
+    endpoints,
+    event_configurations,
+    job_executions,
+    jobs,
+    tags,
+    thing_groups,
+    thing_types,
+    things,
+)
 from thingjobs.operations.call import Call
 from thingjobs.store.tx import Tx
 
@@ -39,6 +48,7 @@ _WRITING: Mapping[str, OperationFunction] = {
     "RemoveThingFromThingGroup": thing_groups.remove_thing_from_thing_group,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
+    "UpdateEventConfigurations": event_configurations.update_event_configurations,
     "UpdateJob": jobs.update_job,
     "UpdateThing": things.update_thing,
     "UpdateThingGroup": thing_groups.update_thing_group,
@@ -48,6 +58,7 @@ _WRITING: Mapping[str, OperationFunction] = {
 
 _READING: Mapping[str, OperationFunction] = {
     "DescribeEndpoint": endpoints.describe_endpoint,
+    "DescribeEventConfigurations": event_configurations.describe_event_configurations,
     "DescribeJob": jobs.describe_job,
     "DescribeJobExecution": job_executions.describe_job_execution,
     "DescribeThing": things.describe_thing,

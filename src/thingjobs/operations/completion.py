@@ -1,51 +1,38 @@
-"""What a change of executions means for their jobs: counters, and completion."""
+"""Jobs that are complete: nothing is pending and nothing will be handed out any more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from dataclasses import replace
 
-from thingjobs.domain.job import is_complete
-from thingjobs.domain.model import TERMINAL, ExecutionStatus, JobKey
+from thingjobs.domain.consequence import JobStanding, is_complete
+from thingjobs.domain.events import JobOperation
+from thingjobs.domain.model import Counters, JobFacts, JobKey, JobStatus
+from thingjobs.operations.events import Telling
 from thingjobs.store.tx import Tx
 
 
-class CounterChanges:
-    """Counter changes gathered over a batch; ``finished`` are the jobs of which an execution ended."""
-
-    def __init__(self) -> None:
-        self._changes: dict[JobKey, dict[ExecutionStatus, int]] = {}
-        self.finished: set[JobKey] = set()
-
-    def add(self, job: JobKey, status: ExecutionStatus, count: int) -> None:
-        change = self._changes.setdefault(job, {})
-        change[status] = change.get(status, 0) + count
-
-    def moved(self, job: JobKey, was: ExecutionStatus, now_is: ExecutionStatus, count: int = 1) -> None:
-        """``count`` executions went from one status to another."""
-        if was is now_is:
-            return
-        self.add(job, was, -count)
-        self.add(job, now_is, count)
-        if now_is in TERMINAL:
-            self.finished.add(job)
-
-    def deleted(self, job: JobKey, was: ExecutionStatus, count: int = 1) -> None:
-        self.add(job, was, -count)
-        self.finished.add(job)
-
-    def save(self, tx: Tx) -> None:
-        tx.jobs.add_to_counters(self._changes)
+def complete_if_done(tx: Tx, job_key: JobKey, now: int) -> None:
+    """Complete a job after its rollout, its schedule or a sweep came to an end, if that was all."""
+    job = tx.jobs.facts([job_key])[job_key]
+    counters = tx.jobs.counters(job_key)
+    if is_complete(standing(job, now), counters):
+        tx.jobs.complete([job_key], now)
+        telling = Telling(tx, now)
+        tell_completed(tx, telling, job, counters, now)
+        telling.save()
 
 
-def complete_finished(tx: Tx, jobs: Iterable[JobKey], now: int) -> None:
-    """Complete those of ``jobs`` that have been handed out and have nothing pending."""
-    jobs = set(jobs)
-    if not jobs:
-        return
-    done = [
-        job.key
-        for job in tx.jobs.standing(jobs)
-        if is_complete(job.status, job.target_selection, rolling_out=job.rolling_out, pending=job.pending)
-    ]
-    if done:
-        tx.jobs.complete(done, now)
+def standing(job: JobFacts, now: int) -> JobStanding:
+    return JobStanding(job.status, job.target_selection, job.rolling_out, has_ended(job, now))
+
+
+def has_ended(job: JobFacts, now: int) -> bool:
+    """Whether the job's end time has come, seen or not."""
+    return job.end_at is not None and job.end_at <= now
+
+
+def tell_completed(tx: Tx, telling: Telling, job: JobFacts, counters: Counters, now: int) -> None:
+    if telling.wants_job(job.scope):
+        stored = tx.jobs.get(job.job_key)
+        complete = replace(stored, status=JobStatus.COMPLETED, completed_at=now, last_updated_at=now)
+        telling.job(complete, JobOperation.COMPLETED, dict(counters))

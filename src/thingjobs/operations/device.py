@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from thingjobs.domain import deadline, pending
 from thingjobs.domain import execution as rules
-from thingjobs.domain import pending
 from thingjobs.domain.effects import PendingChanged
 from thingjobs.domain.errors import ResourceNotFound, ServiceError, TerminalStateReached
 from thingjobs.domain.model import (
@@ -25,8 +25,8 @@ from thingjobs.domain.model import (
     ThingKey,
 )
 from thingjobs.domain.timestamps import whole_seconds
-from thingjobs.operations.completion import CounterChanges, complete_finished
 from thingjobs.operations.device_documents import DeviceDocuments
+from thingjobs.operations.endings import Endings
 from thingjobs.store.executions import ExecutionName, ThingName
 from thingjobs.store.tx import Tx
 from thingjobs.wire.shapes import iot_jobs_data as shapes
@@ -45,6 +45,8 @@ Response = (
     | shapes.DescribeJobExecutionResponse
     | shapes.UpdateJobExecutionResponse
 )
+
+_Naming = shapes.UpdateJobExecutionRequest | shapes.DescribeJobExecutionRequest
 
 
 class Command(NamedTuple):
@@ -68,14 +70,17 @@ class DeviceOperations:
 
     def apply(self, tx: Tx, commands: Sequence[Command], now: int) -> Sequence[Response | ServiceError]:
         """Decide requests of any kind and save what they change."""
-        working = _Working(tx, commands)
+        working = _Working(tx, commands, now)
+        working.settle_overdue()
         answers = [self._decide(tx, working, i, command, now) for i, command in enumerate(commands)]
-        working.save(tx, now)
+        working.save()
         return answers
 
     def look_up(self, tx: Tx, command: Command, now: int) -> Response:
         """Answer a request that changes nothing, on a reading transaction. Errors: ServiceError."""
-        answer = self._decide(tx, _Working(tx, [command]), 0, command, now)
+        working = _Working(tx, [command], now)
+        working.see_overdue()
+        answer = self._decide(tx, working, 0, command, now)
         if isinstance(answer, ServiceError):
             raise answer
         return answer
@@ -87,7 +92,7 @@ class DeviceOperations:
         try:
             match request:
                 case shapes.UpdateJobExecutionRequest():
-                    return self._update(tx, working, index, request, now)
+                    return self._update(tx, working, index, command.scope, request, now)
                 case shapes.StartNextPendingJobExecutionRequest():
                     return self._start_next(tx, working, command.scope, request, now)
                 case shapes.GetPendingJobExecutionsRequest():
@@ -126,11 +131,17 @@ class DeviceOperations:
         )
 
     def _update(
-        self, tx: Tx, working: _Working, index: int, request: shapes.UpdateJobExecutionRequest, now: int
+        self,
+        tx: Tx,
+        working: _Working,
+        index: int,
+        scope: ScopeId,
+        request: shapes.UpdateJobExecutionRequest,
+        now: int,
     ) -> shapes.UpdateJobExecutionResponse:
         rules.check_step_timeout(request.step_timeout_in_minutes, may_discard=True)
         trigger = rules.check_settable(ExecutionStatus(request.status))
-        before, job = working.named(index, request.job_id, request.thing_name)
+        before, job = working.named(index, scope, request)
         after = rules.report(
             rules.as_seen_by_device(before, job),
             job,
@@ -167,7 +178,7 @@ class DeviceOperations:
             execution = queue[0]
             job = working.jobs[execution.job_key]
         else:
-            execution, job = working.named(index, request.job_id, request.thing_name)
+            execution, job = working.named(index, scope, request)
             if rules.as_seen_by_device(execution, job).status in TERMINAL:
                 raise TerminalStateReached
         document = None if request.include_job_document is False else self._documents.text(tx, job.job_key)
@@ -177,7 +188,7 @@ class DeviceOperations:
 class _Working:
     """The executions a batch of requests touches, as they are after the requests decided so far."""
 
-    def __init__(self, tx: Tx, commands: Sequence[Command]) -> None:
+    def __init__(self, tx: Tx, commands: Sequence[Command], now: int) -> None:
         queues: set[ThingName] = set()
         names: list[ExecutionName] = []
         positions: list[int] = []
@@ -209,7 +220,26 @@ class _Working:
                 loaded.append(execution)
         self._before: dict[int, JobExecution] = {execution.id: execution for execution in loaded}
         self._now: dict[int, JobExecution] = dict(self._before)
-        self.jobs = tx.jobs.facts({execution.job_key for execution in loaded}) if loaded else {}
+        self.jobs = dict(tx.jobs.facts({execution.job_key for execution in loaded})) if loaded else {}
+        self._tx = tx
+        self._at = now
+        self._endings = Endings(tx, self.jobs, now)
+        self._retried: dict[tuple[ScopeId, str, str], list[int]] = {}
+
+    def settle_overdue(self) -> None:
+        """Time out what is overdue before anything is decided, the longest overdue first."""
+        overdue = [
+            (deadline_at, execution.id)
+            for execution in self._before.values()
+            if (deadline_at := deadline.deadline_at(execution)) is not None and deadline_at <= self._at
+        ]
+        for _, id_ in sorted(overdue):
+            execution = self._before[id_]
+            self.change(execution, deadline.time_out(execution, now=self._at))
+
+    def see_overdue(self) -> None:
+        """Show what is overdue as timed out, where nothing can be stored."""
+        self._now = {id_: deadline.as_of(execution, self._at) for id_, execution in self._before.items()}
 
     def queue_of(self, scope: ScopeId, thing_name: str) -> list[JobExecution]:
         """The pending list of a thing, in order. Errors: ResourceNotFound without such a thing."""
@@ -219,31 +249,51 @@ class _Working:
         executions = [self._now[id_] for id_ in self._queues.get(thing, ())]
         return pending.in_order(e for e in executions if pending.is_visible(e, self.jobs[e.job_key]))
 
-    def named(self, index: int, job_id: str, thing_name: str) -> tuple[JobExecution, JobFacts]:
+    def named(self, index: int, scope: ScopeId, request: _Naming) -> tuple[JobExecution, JobFacts]:
         """The execution that request ``index`` names, and its job. Errors: ResourceNotFound."""
         id_ = self._named.get(index)
+        if self._retried:
+            id_ = self._or_retry(id_, scope, request)
         if id_ is None or self.jobs[self._now[id_].job_key].status is JobStatus.DELETION_IN_PROGRESS:
-            raise ResourceNotFound(f"Job {job_id} not found for {thing_name}")
+            raise ResourceNotFound(f"Job {request.job_id} not found for {request.thing_name}")
         execution = self._now[id_]
         return execution, self.jobs[execution.job_key]
 
     def change(self, before: JobExecution, after: JobExecution) -> None:
-        if after is not before:
-            self._now[before.id] = after
+        """Take note of what became of an execution; a retry that follows joins its thing's list."""
+        if after is before:
+            return
+        stored = self._now[before.id]
+        self._now[before.id] = after
+        if after.status is stored.status:
+            return
+        scope = self._scopes[before.id]
+        self._tx.record(PendingChanged(scope, (after.thing_name,)))
+        retry = self._endings.moved(stored, after)
+        if retry is not None:
+            self._now[retry.id] = retry
+            self._scopes[retry.id] = scope
+            self._queues.setdefault(retry.thing_key, []).append(retry.id)
+            name = (scope, retry.thing_name, self.jobs[retry.job_key].job_id)
+            self._retried.setdefault(name, []).append(retry.id)
 
-    def save(self, tx: Tx, now: int) -> None:
-        """Store what changed, counters in job order, and complete the jobs that this finished."""
+    def save(self) -> None:
+        """Store what changed, what followed from it, and what that means for jobs."""
         changed = [(was, self._now[id_]) for id_, was in self._before.items() if self._now[id_] is not was]
         if not changed:
             return
-        tx.executions.save(changed)
-        counters = CounterChanges()
-        for was, now_is in changed:
-            if was.status is not now_is.status:
-                counters.moved(was.job_key, was.status, now_is.status)
-                tx.record(PendingChanged(self._scopes[was.id], (was.thing_name,)))
-        counters.save(tx)
-        complete_finished(tx, counters.finished, now)
+        self._tx.executions.save(changed)
+        if self._endings.retries:
+            self._tx.executions.insert([self._now[retry.id] for retry in self._endings.retries])
+        self._endings.save()
+
+    def _or_retry(self, id_: int | None, scope: ScopeId, request: _Naming) -> int | None:
+        """What a request means after retries in this batch: without a number, the last of them."""
+        retries = self._retried.get((scope, request.thing_name, request.job_id), ())
+        for retry_id in reversed(retries):
+            if request.execution_number in (None, self._now[retry_id].execution_number):
+                return retry_id
+        return id_
 
 
 def _get_pending(
@@ -253,7 +303,8 @@ def _get_pending(
         ExecutionStatus.IN_PROGRESS: [],
         ExecutionStatus.QUEUED: [],
     }
-    for execution in pending.listed(working.queue_of(scope, request.thing_name)):
+    queue = working.queue_of(scope, request.thing_name)
+    for execution in pending.listed(queue, lambda e: working.jobs[e.job_key].has_windows):
         lists[execution.status].append(
             shapes.JobExecutionSummary(
                 job_id=working.jobs[execution.job_key].job_id,

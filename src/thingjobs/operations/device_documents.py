@@ -23,3 +23,7 @@ class DeviceDocuments:
                 self._texts.pop(next(iter(self._texts)), None)
             self._texts[job_key] = text
         return text
+
+    def forget(self) -> None:
+        """Remember nothing: a transaction failed, and the keys of jobs it made go to others."""
+        self._texts = {}

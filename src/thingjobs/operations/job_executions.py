@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from thingjobs.domain import deadline, targeting
 from thingjobs.domain import execution as rules
 from thingjobs.domain.arn import thing_arn
 from thingjobs.domain.effects import PendingChanged
 from thingjobs.domain.errors import InvalidRequest, JobNotFound, ResourceNotFound
-from thingjobs.domain.model import ExecutionStatus, JobExecution, JobKey, ThingKey
+from thingjobs.domain.job import OPEN
+from thingjobs.domain.model import (
+    ExecutionStatus,
+    JobExecution,
+    JobFacts,
+    JobKey,
+    Mark,
+    TargetSelection,
+    ThingKey,
+)
 from thingjobs.domain.paging import decode_token, encode_token
+from thingjobs.operations import endings
 from thingjobs.operations import job_views as views
 from thingjobs.operations.call import Call
-from thingjobs.operations.completion import CounterChanges, complete_finished
 from thingjobs.store.tx import Tx
 from thingjobs.wire.shapes import iot
 
@@ -105,19 +115,14 @@ def cancel_job_execution(call: Call, tx: Tx, request: iot.CancelJobExecutionRequ
     job_key = _job_key(call, tx, request.job_id)
     before = _found(call, tx, job_key, request.job_id, request.thing_name, None)
     after = rules.cancel(
-        before,
+        deadline.as_of(before, call.now),
         request.job_id,
         force=bool(request.force),
         expected_version=request.expected_version,
         status_details=request.status_details,
         now=call.now,
     )
-    tx.executions.save([(before, after)])
-    counters = CounterChanges()
-    counters.moved(job_key, before.status, after.status)
-    counters.save(tx)
-    complete_finished(tx, counters.finished, call.now)
-    tx.record(PendingChanged(call.scope.id, (request.thing_name,)))
+    endings.end(tx, [(before, after)], call.now)
 
 
 def delete_job_execution(call: Call, tx: Tx, request: iot.DeleteJobExecutionRequest) -> None:
@@ -126,27 +131,31 @@ def delete_job_execution(call: Call, tx: Tx, request: iot.DeleteJobExecutionRequ
         raise InvalidRequest("Execution number is invalid.")
     job_key = _job_key(call, tx, request.job_id)
     execution = _found(call, tx, job_key, request.job_id, request.thing_name, request.execution_number)
-    rules.check_deletable(execution, request.job_id, force=bool(request.force))
+    rules.check_deletable(deadline.as_of(execution, call.now), request.job_id, force=bool(request.force))
     tx.executions.delete(execution)
-    counters = CounterChanges()
-    counters.deleted(job_key, execution.status)
-    counters.save(tx)
-    complete_finished(tx, counters.finished, call.now)
+    ends = endings.of_jobs(tx, [job_key], call.now)
+    _remember_deletion(tx, ends.facts[job_key], execution)
+    ends.deleted(execution)
+    ends.save()
     tx.record(PendingChanged(call.scope.id, (request.thing_name,)))
 
 
 def remove_executions_of_thing(tx: Tx, thing_key: ThingKey, now: int) -> None:
     """What a deleted thing had pending becomes REMOVED and stays with its jobs."""
-    pending = tx.executions.pending_of_thing(thing_key)
-    if not pending:
-        return
-    changes = [(before, rules.remove(before, now=now)) for before in pending]
-    tx.executions.save(changes)
-    counters = CounterChanges()
-    for before, after in changes:
-        counters.moved(before.job_key, before.status, after.status)
-    counters.save(tx)
-    complete_finished(tx, counters.finished, now)
+    pending = [
+        each
+        for each in tx.executions.pending_of_thing(thing_key)
+        if targeting.on_thing_deleted(each.status) is targeting.Action.REMOVE
+    ]
+    endings.end(tx, [(before, rules.remove(before, now=now)) for before in pending], now)
+
+
+def _remember_deletion(tx: Tx, job: JobFacts, deleted: JobExecution) -> None:
+    """Note that a thing lost the last execution of a job that might hand it out again."""
+    things = [(deleted.thing_key, deleted.thing_name)]
+    may_come_again = job.rolling_out or job.target_selection is TargetSelection.CONTINUOUS
+    if job.status in OPEN and may_come_again and not tx.executions.newest(job.job_key, things):
+        tx.marks.put(job.job_key, things, Mark.ALL_DELETED)
 
 
 def _job_key(call: Call, tx: Tx, job_id: str) -> JobKey:

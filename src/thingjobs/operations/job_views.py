@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from thingjobs.domain.arn import job_arn, thing_arn
 from thingjobs.domain.execution import seconds_before_timed_out
 from thingjobs.domain.job import is_concurrent
-from thingjobs.domain.model import Counters, ExecutionStatus, Job, JobExecution, Target
+from thingjobs.domain.model import Counters, ExecutionStatus, Job, JobExecution, JobStatus, Target
 from thingjobs.domain.rollout import Rollout
 from thingjobs.domain.schedule import scheduled_rollouts
 from thingjobs.domain.timestamps import epoch_seconds
@@ -43,7 +43,7 @@ def job(
         timeout_config=shapes.show_timeout(config.in_progress_timeout_minutes),
         namespace_id=job.namespace_id,
         job_executions_retry_config=shapes.show_retry(config.retry),
-        is_concurrent=is_concurrent(rolling_out=bool(rollouts), sweep=job.sweep),
+        is_concurrent=is_concurrent(job.status, rolling_out=bool(rollouts), sweep=job.sweep),
         scheduling_config=shapes.show_scheduling(config.scheduling),
         scheduled_job_rollouts=[
             iot.ScheduledJobRollout(start_time=start)
@@ -89,7 +89,7 @@ def job_summary(call: Call, row: JobRow, *, thing_group_id: str | None) -> iot.J
         created_at=epoch_seconds(row.created_at),
         last_updated_at=epoch_seconds(row.last_updated_at),
         completed_at=epoch_seconds(row.completed_at),
-        is_concurrent=is_concurrent(rolling_out=row.rolling_out, sweep=row.sweep),
+        is_concurrent=is_concurrent(JobStatus(row.status), rolling_out=row.rolling_out, sweep=row.sweep),
     )
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from thingjobs.domain import document as documents
 from thingjobs.domain import job as rules
-from thingjobs.domain import job_config, presign, schedule
+from thingjobs.domain import job_config, presign, schedule, windows
 from thingjobs.domain.arn import Arn, job_arn, parse_arn, thing_group_arn
+from thingjobs.domain.effects import WorkDue
 from thingjobs.domain.errors import (
     InvalidRequest,
     JobNotFound,
@@ -17,8 +18,9 @@ from thingjobs.domain.errors import (
     ResourceAlreadyExists,
     ResourceNotFound,
 )
-from thingjobs.domain.model import Job, JobConfig, JobKey, JobStatus, Target, TargetSelection
+from thingjobs.domain.model import Job, JobConfig, JobKey, Target, TargetSelection
 from thingjobs.domain.paging import decode_token, encode_token
+from thingjobs.domain.schedule import Phase
 from thingjobs.operations import job_config_shapes as shapes
 from thingjobs.operations import job_views as views
 from thingjobs.operations import rollout, sweep
@@ -39,6 +41,8 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
         request.tags, missing_value_message="Invalid tag parameter exception. Please check the input."
     )
     arns = _parsed_targets(request.targets)
+    if len(arns) > call.quotas.targets_per_job:
+        raise LimitExceeded(f"A job can have no more than {call.quotas.targets_per_job} targets.")
     if request.job_template_arn is not None:
         _refuse_template(request.job_template_arn)
     if tx.jobs.exists(call.scope.id, request.job_id):
@@ -47,13 +51,20 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
         )
     targets = [_resolved(call, tx, arn) for arn in arns]
     text = _document_of(request)
-    start_time = config.scheduling.start_time if config.scheduling else None
+    selection = TargetSelection(request.target_selection or TargetSelection.SNAPSHOT)
+    rules.check_room(
+        call.quotas,
+        selection,
+        active=tx.jobs.count_active(call.scope.id, selection),
+        concurrent=tx.rollouts.count_jobs(call.scope.id),
+    )
+    phase = windows.phase_at(config.scheduling, call.now)
     job = Job(
         key=_UNSTORED,
         scope=call.scope.id,
         job_id=request.job_id,
-        status=rules.initial_status(start_time),
-        target_selection=TargetSelection(request.target_selection or TargetSelection.SNAPSHOT),
+        status=windows.STATUS_IN[phase],
+        target_selection=selection,
         description=request.description,
         namespace_id=request.namespace_id,
         config=config,
@@ -67,11 +78,23 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
         last_updated_at=call.now,
         completed_at=None,
         sweep=None,
+        phase=phase,
+        next_schedule_at=windows.next_boundary(config.scheduling, call.now),
     )
     job = replace(job, key=tx.jobs.insert(job, text, targets))
     tx.tags.put(call.scope.id, job_arn(call.scope, job.job_id), tags)
-    if job.status is JobStatus.IN_PROGRESS:
-        rollout.begin(tx, job, position=0, end_position=len(targets), limited=True, now=call.now)
+    if phase is Phase.OPEN:
+        rollout.begin(
+            tx,
+            job,
+            position=0,
+            end_position=len(targets),
+            limited=True,
+            spread=call.spread,
+            now=call.now,
+        )
+    else:
+        tx.record(WorkDue())
     return iot.CreateJobResponse(
         job_arn=job_arn(call.scope, job.job_id), job_id=job.job_id, description=job.description
     )
@@ -188,6 +211,7 @@ def delete_job(call: Call, tx: Tx, request: iot.DeleteJobRequest) -> None:
         job,
         force=bool(request.force),
         deletions_in_progress=tx.jobs.count_in_deletion(call.scope.id),
+        most=call.quotas.jobs_in_deletion,
         now=call.now,
     )
     sweep.begin(tx, after, call.now)
@@ -203,12 +227,28 @@ def associate_targets_with_job(
     job = _found(call, tx, request.job_id)
     present = tx.jobs.targets(job.key)
     asked = [_resolved(call, tx, arn) for arn in arns]
-    after, new = rules.associate(job, present, asked, comment=request.comment, now=call.now)
+    after, new = rules.associate(
+        job,
+        present,
+        asked,
+        comment=request.comment,
+        most=call.quotas.targets_per_job,
+        now=call.now,
+    )
     tx.jobs.save(after)
     if new:
-        first = len(present)
+        first, end_position = len(present), len(present) + len(new)
         tx.jobs.add_targets(job.key, first, new)
-        rollout.begin(tx, after, position=first, end_position=first + len(new), limited=False, now=call.now)
+        if job.phase is Phase.OPEN:  # else nothing is handed out any more
+            rollout.begin(
+                tx,
+                after,
+                position=first,
+                end_position=end_position,
+                limited=False,
+                spread=call.spread,
+                now=call.now,
+            )
     return iot.AssociateTargetsWithJobResponse(
         job_arn=job_arn(call.scope, job.job_id), job_id=job.job_id, description=job.description
     )
@@ -279,8 +319,6 @@ def _parsed_targets(targets: Sequence[str]) -> Sequence[Arn]:
         if arn is None or arn.kind not in ("thing", "thinggroup"):
             raise InvalidRequest(f"Target {text} is not the ARN of a thing or thing group.")
         arns.append(arn)
-    if len(arns) > rules.MAX_TARGETS:
-        raise LimitExceeded(f"A job can have no more than {rules.MAX_TARGETS} targets.")
     return arns
 
 

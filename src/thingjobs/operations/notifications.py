@@ -118,6 +118,8 @@ class Notifier:
                 self._changed.pop(thing, None)
             if len(self._told) > MAX_REMEMBERED:
                 self._forget_some()
+        else:
+            self._documents.forget()
         self._compared = {}
 
     def has_more(self) -> bool:
@@ -152,7 +154,7 @@ class Notifier:
             at=now,
             list_changed=before is None or before.executions != after.executions,
             head_changed=head_changed,
-            pending=tuple(pending.listed(executions)),
+            pending=tuple(pending.listed(executions, lambda listed: listed.job.has_windows)),
             document=document,
         )
 

@@ -13,6 +13,7 @@ from typing import Any
 from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.errors import OperationNotServed
 from thingjobs.domain.model import Scope, ScopeId
+from thingjobs.domain.quotas import Quotas
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.catalog import CONTROL
 from thingjobs.operations.device import Command, DeviceOperations, Request, Response
@@ -26,9 +27,12 @@ from thingjobs.store.tx import Tx
 class ControlPlane:
     """Operators' requests, one operation each."""
 
-    def __init__(self, store: Store, endpoints: Endpoints) -> None:
+    def __init__(self, store: Store, endpoints: Endpoints, quotas: Quotas, *, spread: bool = False) -> None:
+        """``spread``: see ``Call``."""
         self._store = store
         self._endpoints = endpoints
+        self._quotas = quotas
+        self._spread = spread
 
     async def answer(self, scope: Scope, operation_name: str, request: Any) -> Any:
         """The answer's shape, None for an empty one. Errors: ServiceError."""
@@ -38,7 +42,8 @@ class ControlPlane:
         run = served.run
 
         def work(tx: Tx, now: int) -> Any:
-            return run(Call(scope, now, _new_id, self._endpoints), tx, request)
+            call = Call(scope, now, _new_id, self._endpoints, self._quotas, self._spread)
+            return run(call, tx, request)
 
         return await (self._store.write(work) if served.writes else self._store.read(work))
 

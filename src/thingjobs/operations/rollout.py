@@ -11,16 +11,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from thingjobs.domain import rollout as rules
 from thingjobs.domain.arn import parse_arn
 from thingjobs.domain.effects import PendingChanged, WorkDue
-from thingjobs.domain.model import ExecutionStatus, Job, Target, TargetSelection, ThingKey
-from thingjobs.domain.rollout import Cursor, Rollout
-from thingjobs.operations.completion import CounterChanges, complete_finished
+from thingjobs.domain.model import ExecutionStatus, Job, JobKey, Mark, Target, TargetSelection, ThingKey
+from thingjobs.domain.rollout import NEVER, Cursor, Rollout
+from thingjobs.domain.rollout_rate import Minute, Slice, minute_at, plan_slice
+from thingjobs.domain.targeting import Action, JobMoment, on_associate, on_turn
+from thingjobs.operations.completion import complete_if_done
+from thingjobs.operations.newest import newest_of
 from thingjobs.store.tx import Tx
 
+ASSOCIATED_AT_ONCE = 1_000
+"""Things of targets that were associated later wait for no rate; this only bounds a transaction."""
 
-def begin(tx: Tx, job: Job, *, position: int, end_position: int, limited: bool, now: int) -> None:
+LOOK_AHEAD = 100
+"""Things looked at together, at least, behind the last one that the rate allows."""
+
+
+def begin(
+    tx: Tx, job: Job, *, position: int, end_position: int, limited: bool, spread: bool, now: int
+) -> None:
     """Begin to hand ``job`` out to its targets ``position`` .. ``end_position`` - 1, with the first tick.
 
     A SNAPSHOT job follows its groups as they are now, whatever happens to them later.
@@ -29,59 +39,93 @@ def begin(tx: Tx, job: Job, *, position: int, end_position: int, limited: bool, 
     key = tx.rollouts.insert(
         job.key, position=position, end_position=end_position, snapshot_seq=seq, limited=limited, now=now
     )
-    tick(tx, key, now)
+    tick(tx, key, now, spread=spread)
 
 
-def tick(tx: Tx, rollout_key: int, now: int) -> None:
+def pause(tx: Tx, job_key: JobKey) -> None:
+    """Hand out no more until ``resume``."""
+    for rollout in tx.rollouts.of_job(job_key):
+        tx.rollouts.save(replace(rollout, next_tick_at=NEVER, minute=None))
+
+
+def resume(tx: Tx, job_key: JobKey, *, spread: bool, now: int) -> None:
+    """Go on, with a new series of ticks; what was handed out before counts on."""
+    for rollout in tx.rollouts.of_job(job_key):
+        tx.rollouts.save(replace(rollout, started_at=now, next_tick_at=now, minute=None))
+        tick(tx, rollout.key, now, spread=spread)
+
+
+def tick(tx: Tx, rollout_key: int, now: int, *, spread: bool = False) -> None:
     """Queue what the rate allows now; end the rollout when all targets are done.
 
+    ``spread``: a minute's batch may be handed out in parts (only of a job that has a rate of its own).
     Doing nothing if the rollout is gone makes a tick safe to repeat.
     """
     rollout = tx.rollouts.find(rollout_key)
     if rollout is None:
         return
     job = tx.jobs.get(rollout.job_key)
-    size = rules.batch_size(job.config.rollout, limited=rollout.limited)
-    cursor, queued = _walk(tx, job, rollout, size, now)
+    minute, part = _allowed(tx, job, rollout, spread, now)
+    cursor, queued = _walk(tx, job, rollout, part.size, now)
     if queued:
-        counters = CounterChanges()
-        counters.add(job.key, ExecutionStatus.QUEUED, queued)
-        counters.save(tx)
+        tx.jobs.add_to_counters({job.key: {ExecutionStatus.QUEUED: queued}})
     if cursor.position >= rollout.end_position:
         tx.rollouts.delete(rollout.key)
-        complete_finished(tx, [job.key], now)
+        complete_if_done(tx, job.key, now)
     else:
         tx.rollouts.save(
             replace(
                 rollout,
                 cursor=cursor,
-                next_tick_at=rules.following_tick(rollout, now),
+                next_tick_at=part.next_at,
                 notified=rollout.notified + queued,
+                minute=minute and minute._replace(handed_out=minute.handed_out + queued),
             )
         )
     tx.record(WorkDue())
 
 
+def _allowed(tx: Tx, job: Job, rollout: Rollout, spread: bool, now: int) -> tuple[Minute | None, Slice]:
+    """The minute the rollout is in, and what may be handed out now."""
+    if not rollout.limited:
+        return None, Slice(ASSOCIATED_AT_ONCE, now)
+    config = job.config.rollout
+    grows_with_success = config and config.exponential_rate and config.exponential_rate.succeeded_things
+    minute = minute_at(
+        rollout.minute,
+        config,
+        started_at=rollout.started_at,
+        now=now,
+        notified=rollout.notified,
+        succeeded=tx.jobs.counters(job.key)[ExecutionStatus.SUCCEEDED] if grows_with_success else 0,
+    )
+    return minute, plan_slice(minute, now, spread=spread and config is not None)
+
+
 def _walk(tx: Tx, job: Job, rollout: Rollout, size: int, now: int) -> tuple[Cursor, int]:
-    """Queue up to ``size`` executions from the cursor on; where it stands then, and how many were queued."""
+    """Queue up to ``size`` executions from the cursor on; where it stands then, and how many were queued.
+
+    It stops before the first thing that is too many: when only things that have the job already are left,
+    the rollout is done.
+    """
     targets = tx.jobs.targets(job.key)
     cursor = rollout.cursor
     queued = 0
     while cursor.position < rollout.end_position:
-        left = size - queued
-        # One more than wanted is looked for: without it this target is done, and the rollout perhaps too.
-        steps = _steps(tx, job, rollout, targets[cursor.position], cursor, left + 1)
-        new = _not_given_yet(tx, rollout, cursor, steps[:left])
-        if new:
-            tx.executions.queue(job.key, new, now)
-            tx.record(PendingChanged(job.scope, tuple(name for _, name in new)))
-        queued += len(new)
-        if len(steps) <= left:
-            cursor = Cursor(cursor.position + 1)
-        elif left:
-            cursor = steps[left - 1].cursor
-        if queued >= size and len(steps) > left:
-            break
+        limit = max(size - queued + 1, LOOK_AHEAD)
+        steps = _steps(tx, job, rollout, targets[cursor.position], cursor, limit)
+        fresh = _to_be_given(tx, job, rollout, cursor, steps)
+        taken = fresh[: size - queued]
+        if taken:
+            things = _things(taken)
+            tx.executions.queue(job.key, things, now)
+            if not rollout.limited:
+                tx.marks.take(job.key, things, Mark.ALL_DELETED)
+            tx.record(PendingChanged(job.scope, tuple(step.thing_name for step in taken)))
+        queued += len(taken)
+        if len(taken) < len(fresh):
+            return (taken[-1].cursor if taken else cursor), queued
+        cursor = steps[-1].cursor if len(steps) == limit else Cursor(cursor.position + 1)
     return cursor, queued
 
 
@@ -114,15 +158,28 @@ def _steps(tx: Tx, job: Job, rollout: Rollout, target: Target, cursor: Cursor, l
     ]
 
 
-def _not_given_yet(
-    tx: Tx, rollout: Rollout, cursor: Cursor, steps: Sequence[_Step]
-) -> Sequence[tuple[ThingKey, str]]:
+def _to_be_given(
+    tx: Tx, job: Job, rollout: Rollout, cursor: Cursor, steps: Sequence[_Step]
+) -> Sequence[_Step]:
     """Without the things that have the job already: met under an earlier target, or joined late.
 
     The first target of a snapshot can hold neither.
     """
-    things = [(step.thing_key, step.thing_name) for step in steps]
-    if not things or (cursor.position == 0 and rollout.snapshot_seq is not None):
-        return things
-    given = tx.executions.already_given(rollout.job_key, things)
-    return [thing for thing in things if thing[0] not in given]
+    if not steps or (cursor.position == 0 and rollout.snapshot_seq is not None):
+        return steps
+    things = _things(steps)
+    newest = newest_of(tx, job.key, things)
+    if rollout.limited:
+        actions = [on_turn(newest[step.thing_key]) for step in steps]
+    else:
+        moment = JobMoment(job.status, job.target_selection, job.phase)
+        before = tx.marks.targeted(job.key, things, before=cursor.position)
+        actions = [
+            on_associate(moment, newest[step.thing_key], targeted_before=step.thing_key in before)
+            for step in steps
+        ]
+    return [step for step, action in zip(steps, actions, strict=True) if action is Action.QUEUE_NEXT]
+
+
+def _things(steps: Sequence[_Step]) -> Sequence[tuple[ThingKey, str]]:
+    return [(step.thing_key, step.thing_name) for step in steps]

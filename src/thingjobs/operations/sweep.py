@@ -10,9 +10,11 @@ from dataclasses import replace
 
 from thingjobs.domain.arn import job_arn
 from thingjobs.domain.effects import VisibilityChanged, WorkDue
-from thingjobs.domain.job import SWEPT_AT_ONCE
-from thingjobs.domain.model import PENDING, ExecutionStatus, Job, JobKey, Sweep
-from thingjobs.operations.completion import CounterChanges
+from thingjobs.domain.events import DELETED, JobOperation
+from thingjobs.domain.job import OPEN, SWEPT_AT_ONCE
+from thingjobs.domain.model import PENDING, ExecutionStatus, Job, JobKey, JobStatus, Sweep
+from thingjobs.operations.completion import complete_if_done
+from thingjobs.operations.events import Telling
 from thingjobs.store.tx import Tx
 
 _SWEPT = {
@@ -20,13 +22,24 @@ _SWEPT = {
     Sweep.FORCE_CANCEL: (ExecutionStatus.QUEUED, ExecutionStatus.IN_PROGRESS),
     Sweep.DELETE: tuple(ExecutionStatus),
 }
+_TOLD_FIRST = {
+    JobStatus.CANCELED: JobOperation.CANCELLATION_IN_PROGRESS,
+    JobStatus.DELETION_IN_PROGRESS: JobOperation.DELETION_IN_PROGRESS,
+}
 
 
 def begin(tx: Tx, job: Job, now: int) -> None:
-    """Carry out ``job.sweep``: all of it now if that is quick, else leave it to the engine."""
+    """Carry out ``job.sweep``: all of it now if that is quick, else leave it to the engine.
+
+    The job may be canceled or in deletion, or open: then its end time has come.
+    """
     assert job.sweep is not None
     tx.rollouts.delete_of_job(job.key)
     tx.jobs.save(job)
+    if job.status in _TOLD_FIRST:
+        telling = Telling(tx, now)
+        telling.job(job, _TOLD_FIRST[job.status])
+        telling.save()
     counters = tx.jobs.counters(job.key)
     if sum(counters[status] for status in _SWEPT[job.sweep]) <= SWEPT_AT_ONCE:
         some(tx, job.key, limit=SWEPT_AT_ONCE + 1, now=now)
@@ -36,36 +49,50 @@ def begin(tx: Tx, job: Job, now: int) -> None:
 
 def some(tx: Tx, job_key: JobKey, *, limit: int, now: int) -> int:
     """Sweep up to ``limit`` executions of a job and end the sweep if that was all; how many it was."""
-    job = tx.jobs.get(job_key)
-    if job.sweep is None:
+    job = tx.jobs.find_by_key(job_key)
+    if job is None or job.sweep is None:
         return 0
-    counters = CounterChanges()
+    telling = Telling(tx, now)
+    changes: dict[ExecutionStatus, int] = {}
     swept = 0
     for status in _SWEPT[job.sweep]:
-        count = _sweep(tx, job, status, limit - swept, now)
+        count = _sweep(tx, telling, job, status, limit - swept, now)
         if count:
-            if job.sweep is Sweep.DELETE:
-                counters.deleted(job_key, status, count)
-            else:
-                counters.moved(job_key, status, ExecutionStatus.CANCELED, count)
-        swept += count
-    counters.save(tx)
+            changes[status] = -count
+            swept += count
+    if job.sweep is not Sweep.DELETE and swept:
+        changes[ExecutionStatus.CANCELED] = swept
+    tx.jobs.add_to_counters({job_key: changes})
     if swept < limit:
-        _end(tx, job)
+        _end(tx, telling, job, now)
+    telling.save()
     return swept
 
 
-def _sweep(tx: Tx, job: Job, status: ExecutionStatus, limit: int, now: int) -> int:
+def _sweep(tx: Tx, telling: Telling, job: Job, status: ExecutionStatus, limit: int, now: int) -> int:
     if job.sweep is Sweep.DELETE:
-        return tx.executions.delete_some(job.key, status, limit=limit)
+        deleted = tx.executions.delete_some(job.key, status, limit=limit)
+        if job.status is JobStatus.DELETION_IN_PROGRESS:  # else it is retired, which is not told
+            telling.swept(job, DELETED, deleted, force=False)
+        return len(deleted)
     assert status in PENDING
     force = job.sweep is Sweep.FORCE_CANCEL
-    return tx.executions.cancel_some(job.key, status, force=force, limit=limit, now=now)
+    canceled = tx.executions.cancel_some(job.key, status, force=force, limit=limit, now=now)
+    telling.swept(job, JobOperation.CANCELED, canceled, force=force)
+    return len(canceled)
 
 
-def _end(tx: Tx, job: Job) -> None:
+def _end(tx: Tx, telling: Telling, job: Job, now: int) -> None:
     if job.sweep is Sweep.DELETE:
+        if job.status is JobStatus.DELETION_IN_PROGRESS:
+            telling.job(job, JobOperation.DELETED)
         tx.tags.delete_all(job.scope, job_arn(tx.scopes.get(job.scope), job.job_id))
         tx.jobs.delete(job.key)
-    else:
-        tx.jobs.save(replace(job, sweep=None))
+        return
+    done = replace(job, sweep=None)
+    tx.jobs.save(done)
+    if done.status is JobStatus.CANCELED:
+        telling.job(done, JobOperation.CANCELED)
+    elif done.status in OPEN:
+        telling.save()
+        complete_if_done(tx, done.key, now)

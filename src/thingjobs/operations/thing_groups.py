@@ -10,6 +10,7 @@ from thingjobs.domain.model import Scope, Thing, ThingGroup
 from thingjobs.domain.paging import Filters, decode_token, encode_token
 from thingjobs.domain.registry import THING, THING_GROUP, name_of
 from thingjobs.domain.timestamps import epoch_seconds
+from thingjobs.operations import following
 from thingjobs.operations.call import Call
 from thingjobs.operations.pages_by_name import DEFAULT_PAGE, page_by_name
 from thingjobs.operations.tags import MISSING_VALUE_IN_REGISTRY, check_tags
@@ -113,6 +114,7 @@ def delete_thing_group(call: Call, tx: Tx, request: iot.DeleteThingGroupRequest)
             f"Cannot delete thing group : {group.name} when there are still child groups attached to it"
         )
     tx.groups.delete(group.key)
+    following.group_deleted(tx, group.key, call.now)
     tx.tags.delete_all(call.scope.id, thing_group_arn(call.scope, group.name))
     tx.record(WorkDue())
 
@@ -152,14 +154,14 @@ def add_thing_to_thing_group(call: Call, tx: Tx, request: iot.AddThingToThingGro
     group_name = name_of(THING_GROUP, request.thing_group_name, request.thing_group_arn, account=account)
     thing_name = name_of(THING, request.thing_name, request.thing_arn, account=account)
     group = _find(call.scope, tx, group_name)
-    _join(tx, group, _thing(call.scope, tx, thing_name))
+    _join(call, tx, group, _thing(call.scope, tx, thing_name))
 
 
 def remove_thing_from_thing_group(call: Call, tx: Tx, request: iot.RemoveThingFromThingGroupRequest) -> None:
     account = call.scope.account
     group_name = name_of(THING_GROUP, request.thing_group_name, request.thing_group_arn, account=account)
     thing_name = name_of(THING, request.thing_name, request.thing_arn, account=account)
-    _leave(call.scope, tx, group_name, _thing(call.scope, tx, thing_name))
+    _leave(call, tx, group_name, _thing(call.scope, tx, thing_name))
 
 
 def update_thing_groups_for_thing(call: Call, tx: Tx, request: iot.UpdateThingGroupsForThingRequest) -> None:
@@ -172,9 +174,9 @@ def update_thing_groups_for_thing(call: Call, tx: Tx, request: iot.UpdateThingGr
     joined = [_find(call.scope, tx, name) for name in request.thing_groups_to_add or ()]
     thing = _thing(call.scope, tx, request.thing_name)
     for name in request.thing_groups_to_remove or ():
-        _leave(call.scope, tx, name, thing)
+        _leave(call, tx, name, thing)
     for group in joined:
-        _join(tx, group, thing)
+        _join(call, tx, group, thing)
 
 
 def list_thing_groups_for_thing(
@@ -264,7 +266,7 @@ def _thing(scope: Scope, tx: Tx, name: str) -> Thing:
     return thing
 
 
-def _join(tx: Tx, group: ThingGroup, thing: Thing) -> None:
+def _join(call: Call, tx: Tx, group: ThingGroup, thing: Thing) -> None:
     """Have the thing in the group; it may be in it already."""
     present = tx.groups.memberships(thing.key)
     if any(membership.group_key == group.key for membership in present):
@@ -272,13 +274,14 @@ def _join(tx: Tx, group: ThingGroup, thing: Thing) -> None:
     root = group.key if group.parent_key is None else tx.groups.root(group.key)
     registry.check_may_join(thing.name, group.name, root, present)
     tx.groups.join(group.key, thing.key, thing.name)
+    following.joined(tx, group.key, [(thing.key, thing.name)], call.now)
 
 
-def _leave(scope: Scope, tx: Tx, group_name: str, thing: Thing) -> None:
+def _leave(call: Call, tx: Tx, group_name: str, thing: Thing) -> None:
     """Have the thing not in the group; it may not have been, and the group may not exist."""
-    group = tx.groups.find(scope.id, group_name)
-    if group is not None:
-        tx.groups.leave(scope.id, group.key, thing.key, thing.name)
+    group = tx.groups.find(call.scope.id, group_name)
+    if group is not None and tx.groups.leave(call.scope.id, group.key, thing.key, thing.name):
+        following.left(tx, group.key, [(thing.key, thing.name)], call.now)
 
 
 def _reference(scope: Scope, name: str) -> iot.GroupNameAndArn:

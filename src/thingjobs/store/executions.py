@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from thingjobs.domain.execution import deadline_at
 from thingjobs.domain.model import (
     ExecutionStatus,
     JobExecution,
@@ -34,6 +35,14 @@ class ExecutionRow(NamedTuple):
     last_updated_at: int
     retry_attempt: int
     id: int = 0
+
+
+class SweptRow(NamedTuple):
+    """An execution that a sweep canceled or deleted; ``status_details`` as JSON."""
+
+    thing_name: str
+    execution_number: int
+    status_details: str | None
 
 
 class PendingQueues(NamedTuple):
@@ -83,6 +92,30 @@ class Executions:
     def pending_of_thing(self, thing_key: ThingKey) -> Sequence[JobExecution]:
         return [_execution(row) for row in self._db.rows("pending_of_thing", thing_key=thing_key)]
 
+    def insert(self, executions: Sequence[JobExecution]) -> None:
+        """Store executions as they are; their ids are ignored."""
+        self._db.run_many(
+            "insert_execution",
+            [
+                {
+                    **_change(each, each),
+                    "job_key": each.job_key,
+                    "thing_key": each.thing_key,
+                    "thing_name": each.thing_name,
+                    "execution_number": each.execution_number,
+                    "retry_attempt": each.retry_attempt,
+                    "failed_retries": each.failed_retries,
+                    "queued_at": each.queued_at,
+                }
+                for each in executions
+            ],
+        )
+
+    def pending_of_job_on(self, job_key: JobKey, things: Sequence[ThingKey]) -> Sequence[JobExecution]:
+        """What things still have to do of one job."""
+        rows = self._db.rows("pending_of_job_on", job_key=job_key, things=self._db.array(things))
+        return [_execution(row) for row in rows]
+
     def delete(self, execution: JobExecution) -> None:
         self._db.run("delete_execution", id=execution.id)
 
@@ -95,20 +128,46 @@ class Executions:
             [{"job_key": job_key, "thing_key": key, "thing_name": name, "now": now} for key, name in things],
         )
 
-    def already_given(self, job_key: JobKey, things: Sequence[tuple[ThingKey, str]]) -> set[ThingKey]:
-        """Those of ``things`` that have an execution of the job."""
-        rows = self._db.rows("things_with_execution", job_key=job_key, members=self._db.array(things))
-        return {ThingKey(key) for (key,) in rows}
+    def record_removed(self, job_key: JobKey, things: Sequence[tuple[ThingKey, str]], now: int) -> None:
+        """Store an execution that is REMOVED from the start for each thing."""
+        self._db.run_many(
+            "insert_removed_execution",
+            [{"job_key": job_key, "thing_key": key, "thing_name": name, "now": now} for key, name in things],
+        )
+
+    def newest(
+        self, job_key: JobKey, things: Sequence[tuple[ThingKey, str]]
+    ) -> Mapping[ThingKey, ExecutionStatus]:
+        """How the newest execution of the job stands, of those of ``things`` that have one."""
+        rows = self._db.rows("newest_of_things", job_key=job_key, members=self._db.array(things))
+        return {row[0]: _STATUS[row[1]] for row in rows}
 
     def cancel_some(
         self, job_key: JobKey, status: ExecutionStatus, *, force: bool, limit: int, now: int
-    ) -> int:
-        return self._db.run(
+    ) -> Sequence[SweptRow]:
+        rows = self._db.rows(
             "cancel_some", job_key=job_key, status=status.value, force=int(force), limit=limit, now=now
         )
+        return [SweptRow(*row) for row in rows]
 
-    def delete_some(self, job_key: JobKey, status: ExecutionStatus, *, limit: int) -> int:
-        return self._db.run("delete_some", job_key=job_key, status=status.value, limit=limit)
+    def delete_some(self, job_key: JobKey, status: ExecutionStatus, *, limit: int) -> Sequence[SweptRow]:
+        rows = self._db.rows("delete_some", job_key=job_key, status=status.value, limit=limit)
+        return [SweptRow(*row) for row in rows]
+
+    # --- time-outs ------------------------------------------------------------------------------------
+
+    def overdue_jobs(self, now: int, limit: int) -> Sequence[tuple[JobKey, int]]:
+        """Jobs that have executions to time out, each with its earliest deadline."""
+        return [(JobKey(key), at) for key, at in self._db.rows("overdue_jobs", now=now, limit=limit)]
+
+    def overdue(self, job_key: JobKey, now: int, limit: int) -> Sequence[JobExecution]:
+        rows = self._db.rows("overdue_of_job", job_key=job_key, now=now, limit=limit)
+        return [_execution(row) for row in rows]
+
+    def next_deadline_at(self, now: int) -> int | None:
+        """When the first time-out after ``now`` is due."""
+        row = self._db.row("next_deadline_at", now=now)
+        return row[0] if row else None
 
     # --- lists ----------------------------------------------------------------------------------------
 
@@ -189,12 +248,13 @@ _DETAILS = msgspec.json.Decoder(dict[str, str])
 
 def _execution(row: tuple[Any, ...]) -> JobExecution:
     (
-        id_, job_key, thing_key, thing_name, number, status, version, retry_attempt, force_canceled,
-        details, queued_at, started_at, last_updated_at, in_progress_deadline_at, step_deadline_at,
+        id_, job_key, thing_key, thing_name, number, status, version, retry_attempt, failed_retries,
+        force_canceled, details, queued_at, started_at, last_updated_at, in_progress_deadline_at,
+        step_deadline_at,
     ) = row  # fmt: skip
     return JobExecution(
         id_, job_key, thing_key, thing_name, number, _STATUS[status], version, retry_attempt,
-        bool(force_canceled), None if details is None else _DETAILS.decode(details),
+        failed_retries, bool(force_canceled), None if details is None else _DETAILS.decode(details),
         queued_at, started_at, last_updated_at, in_progress_deadline_at, step_deadline_at,
     )  # fmt: skip
 
@@ -212,4 +272,5 @@ def _change(before: JobExecution, after: JobExecution) -> dict[str, Value]:
         "last_updated_at": after.last_updated_at,
         "in_progress_deadline_at": after.in_progress_deadline_at,
         "step_deadline_at": after.step_deadline_at,
+        "deadline_at": deadline_at(after),
     }

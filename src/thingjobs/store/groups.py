@@ -181,6 +181,27 @@ class Groups:
                 break
         return found
 
+    # --- members of deleted groups ----------------------------------------------------------------
+
+    def begin_leaving(self, group: GroupKey) -> None:
+        """Note that the members of a deleted group still have to leave the jobs that followed it."""
+        self._db.run("begin_leaving", group=group, after="")
+
+    def go_on_leaving(self, group: GroupKey, after: str | None) -> None:
+        """Note behind whom to go on; None if all have left."""
+        self._db.run("begin_leaving", group=group, after=after)
+
+    def leaving_after(self, group: GroupKey) -> str | None:
+        row = self._db.row("leaving_after", group=group)
+        return row[0] if row else None
+
+    def leaving(self, limit: int) -> Sequence[GroupKey]:
+        return [GroupKey(key) for (key,) in self._db.rows("groups_leaving", limit=limit)]
+
+    def members_to_leave(self, group: GroupKey, *, after: str, limit: int) -> Sequence[tuple[ThingKey, str]]:
+        rows = self._db.rows("members_to_leave", group=group, after=after, limit=limit)
+        return [(ThingKey(key), name) for key, name in rows]
+
     # --- clearing away ----------------------------------------------------------------------------
 
     def has_garbage(self) -> bool:

@@ -26,7 +26,8 @@ from thingjobs.domain.model import (
     TargetSelection,
     ThingKey,
 )
-from thingjobs.domain.schedule import SchedulingConfig
+from thingjobs.domain.schedule import Phase, SchedulingConfig
+from thingjobs.domain.windows import end_at
 from thingjobs.store.sqlite import Database, Value
 
 MAX_INSTANT = 2**62
@@ -34,6 +35,7 @@ MAX_INSTANT = 2**62
 _NO_CHANGE: Mapping[str, int] = {status.value: 0 for status in ExecutionStatus}
 _STATUS = {status.value: status for status in JobStatus}
 _SELECTION = {selection.value: selection for selection in TargetSelection}
+_PHASE = {phase.value: phase for phase in Phase}
 _SWEEP: Mapping[str | None, Sweep | None] = {None: None, **{sweep.value: sweep for sweep in Sweep}}
 
 
@@ -52,14 +54,13 @@ class JobRow(NamedTuple):
     thing_group_id: str | None
 
 
-class Standing(NamedTuple):
-    """What decides whether a job is complete; ``pending`` counts its open executions."""
+class ScheduleRow(NamedTuple):
+    """A job whose schedule has a boundary at ``at``."""
 
     key: JobKey
-    status: JobStatus
-    target_selection: TargetSelection
-    rolling_out: bool
-    pending: int
+    at: int
+    end_at: int | None
+    phase: Phase
 
 
 class Jobs:
@@ -72,11 +73,15 @@ class Jobs:
         row = self._db.row("job_by_id", scope=scope, job_id=job_id)
         return _job(row) if row else None
 
-    def get(self, key: JobKey) -> Job:
+    def find_by_key(self, key: JobKey) -> Job | None:
         row = self._db.row("job_by_key", key=key)
-        if row is None:
+        return _job(row) if row else None
+
+    def get(self, key: JobKey) -> Job:
+        job = self.find_by_key(key)
+        if job is None:
             raise LookupError(f"no job has the key {key}")
-        return _job(row)
+        return job
 
     def key(self, scope: ScopeId, job_id: str) -> JobKey | None:
         row = self._db.row("job_key_by_id", scope=scope, job_id=job_id)
@@ -97,6 +102,8 @@ class Jobs:
                 scheduling_config=_json(job.config.scheduling),
                 destination_package_versions=_json(job.destination_package_versions),
                 created_at=job.created_at,
+                end_at=end_at(job.config.scheduling),
+                has_windows=int(bool(job.config.scheduling and job.config.scheduling.maintenance_windows)),
                 **_changeable(job),
             )
         )
@@ -112,6 +119,7 @@ class Jobs:
         """Remove a job whose executions are gone."""
         for block in (
             "delete_targets_of_job",
+            "delete_marks_of_job",
             "delete_document_of_job",
             "delete_counters_of_job",
             "delete_job",
@@ -149,16 +157,14 @@ class Jobs:
 
     def facts(self, keys: Iterable[JobKey]) -> Mapping[JobKey, JobFacts]:
         rows = self._db.rows("job_facts", keys=self._db.array(list(keys)))
-        return {
-            row[0]: JobFacts(
-                row[0], row[1], _STATUS[row[2]], _SELECTION[row[3]], row[4], row[5], _SWEEP[row[6]]
-            )
-            for row in rows
-        }
+        return {row[0]: _facts(row) for row in rows}
 
     def counters(self, key: JobKey) -> Counters:
-        (row,) = self._db.rows("counters_of_jobs", keys=self._db.array([key]))
-        return dict(zip(ExecutionStatus, row[1:], strict=True))
+        return self.counters_of([key])[key]
+
+    def counters_of(self, keys: Iterable[JobKey]) -> Mapping[JobKey, Counters]:
+        rows = self._db.rows("counters_of_jobs", keys=self._db.array(list(keys)))
+        return {row[0]: dict(zip(ExecutionStatus, row[1:], strict=True)) for row in rows}
 
     def add_to_counters(self, changes: Mapping[JobKey, Counters]) -> None:
         """Add to each job's counters, in job order."""
@@ -170,16 +176,35 @@ class Jobs:
         if rows:
             self._db.run_many("add_to_counters", rows)
 
-    def standing(self, keys: Iterable[JobKey]) -> Sequence[Standing]:
-        """How far each of the jobs is."""
-        rows = self._db.rows("standing_of_jobs", keys=self._db.array(sorted(keys)))
-        return [
-            Standing(key, _STATUS[status], _SELECTION[selection], bool(rolling_out), pending)
-            for key, status, selection, rolling_out, pending in rows
-        ]
-
     def complete(self, keys: Sequence[JobKey], now: int) -> None:
         self._db.run("complete_jobs", keys=self._db.array(keys), now=now)
+
+    # --- by the clock -----------------------------------------------------------------------------
+
+    def to_look_at(self, now: int, limit: int) -> Sequence[ScheduleRow]:
+        """Jobs whose schedule has a boundary now or had one that nobody looked at."""
+        rows = self._db.rows("jobs_to_look_at", now=now, limit=limit)
+        return [ScheduleRow(key, at, end, _PHASE[phase]) for key, at, end, phase in rows]
+
+    def look_again(self, key: JobKey, at: int | None) -> None:
+        """When to look at the schedule of a job again, unless it is finished by now."""
+        self._db.run("look_again", key=key, at=at)
+
+    def next_schedule_at(self, now: int) -> int | None:
+        row = self._db.row("next_schedule_at", now=now)
+        return row[0] if row else None
+
+    def to_retire(self, before: int, limit: int) -> Sequence[tuple[JobKey, int]]:
+        """Finished jobs last touched at ``before`` or earlier, and when they were."""
+        rows = self._db.rows("jobs_to_retire", before=before, limit=limit)
+        return [(JobKey(key), at) for key, at in rows]
+
+    def next_to_retire(self, after: int) -> int | None:
+        """When the finished job was last touched that is the first touched after ``after``."""
+        row = self._db.row("next_to_retire", after=after)
+        return row[0] if row else None
+
+    # --- lists ------------------------------------------------------------------------------------
 
     def page(
         self,
@@ -214,6 +239,10 @@ class Jobs:
         row = self._db.row("count_jobs_in_deletion", scope=scope)
         return int(row[0]) if row else 0
 
+    def count_active(self, scope: ScopeId, selection: TargetSelection) -> int:
+        row = self._db.row("count_active_jobs", scope=scope, target_selection=selection.value)
+        return int(row[0]) if row else 0
+
     def to_sweep(self, limit: int) -> Sequence[JobKey]:
         return [JobKey(key) for (key,) in self._db.rows("jobs_to_sweep", limit=limit)]
 
@@ -238,6 +267,8 @@ def _changeable(job: Job) -> dict[str, Value]:
         "last_updated_at": job.last_updated_at,
         "completed_at": job.completed_at,
         "sweep": job.sweep and job.sweep.value,
+        "phase": job.phase.value,
+        "next_schedule_at": job.next_schedule_at,
     }
 
 
@@ -254,7 +285,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         key, scope, job_id, status, target_selection, description, namespace_id,
         rollout, abort, retry, timeout_minutes, presigned_url,
         scheduling, package_versions, force_canceled, reason_code, comment,
-        created_at, last_updated_at, completed_at, sweep,
+        created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at,
     ) = row  # fmt: skip
     return Job(
         key=key,
@@ -280,4 +311,18 @@ def _job(row: tuple[Any, ...]) -> Job:
         last_updated_at=last_updated_at,
         completed_at=completed_at,
         sweep=_SWEEP[sweep],
+        phase=_PHASE[phase],
+        next_schedule_at=next_schedule_at,
     )
+
+
+def _facts(row: tuple[Any, ...]) -> JobFacts:
+    (
+        key, scope, job_id, status, target_selection, namespace_id, timeout_minutes, sweep,
+        abort, retry, phase, end, has_windows, rolling_out,
+    ) = row  # fmt: skip
+    return JobFacts(
+        key, scope, job_id, _STATUS[status], _SELECTION[target_selection], namespace_id, timeout_minutes,
+        _SWEEP[sweep], abort and _ABORT.decode(abort), retry and _RETRY.decode(retry),
+        _PHASE[phase], end, bool(has_windows), bool(rolling_out),
+    )  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from thingjobs.domain.model import JobKey
-from thingjobs.domain.rollout import Cursor, Rollout
+from thingjobs.domain.model import JobKey, ScopeId
+from thingjobs.domain.rollout import NEVER, Cursor, Rollout
+from thingjobs.domain.rollout_rate import Minute
 from thingjobs.store.sqlite import Database
 
 
@@ -42,13 +43,19 @@ class Rollouts:
     def of_job(self, job_key: JobKey) -> Sequence[Rollout]:
         return [_rollout(row) for row in self._db.rows("rollouts_of_job", job_key=job_key)]
 
-    def due(self, now: int, limit: int) -> Sequence[int]:
-        return [key for (key,) in self._db.rows("rollouts_due", now=now, limit=limit)]
+    def due(self, now: int, limit: int) -> Sequence[tuple[int, int]]:
+        """Keys of rollouts that have a tick due, and since when."""
+        return [(key, at) for key, at in self._db.rows("rollouts_due", now=now, limit=limit)]
 
     def next_tick_at(self, now: int) -> int | None:
         """When the first tick after ``now`` is due."""
-        row = self._db.row("next_tick_at", now=now)
+        row = self._db.row("next_tick_at", now=now, never=NEVER)
         return row[0] if row else None
+
+    def count_jobs(self, scope: ScopeId) -> int:
+        """Jobs of a scope that are rolling out."""
+        row = self._db.row("count_jobs_rolling_out", scope=scope)
+        return int(row[0]) if row else 0
 
     def save(self, rollout: Rollout) -> None:
         self._db.run(
@@ -58,8 +65,12 @@ class Rollouts:
             depth=rollout.cursor.depth,
             group_name=rollout.cursor.group_name,
             after_thing=rollout.cursor.after_thing,
+            started_at=rollout.started_at,
             next_tick_at=rollout.next_tick_at,
             notified=rollout.notified,
+            minute_at=rollout.minute and rollout.minute.tick_at,
+            minute_rate=rollout.minute.rate if rollout.minute else 0,
+            minute_handed_out=rollout.minute.handed_out if rollout.minute else 0,
         )
 
     def delete(self, key: int) -> None:
@@ -81,4 +92,5 @@ def _rollout(row: tuple[Any, ...]) -> Rollout:
         started_at=row[9],
         next_tick_at=row[10],
         notified=row[11],
+        minute=None if row[12] is None else Minute(row[12], row[13], row[14]),
     )

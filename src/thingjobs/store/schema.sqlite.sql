@@ -60,13 +60,16 @@ CREATE TABLE thing_group (
     version     INTEGER NOT NULL CHECK (version >= 1),
     created_at  INTEGER NOT NULL,
     created_seq INTEGER NOT NULL,
-    deleted_seq INTEGER
+    deleted_seq INTEGER,
+    -- While the members of a deleted group still have to leave continuous jobs: behind whom to go on.
+    leaving_after TEXT
 );
 
 CREATE UNIQUE INDEX thing_group_by_name ON thing_group (scope, name) WHERE deleted_seq IS NULL;
 CREATE UNIQUE INDEX thing_group_by_id ON thing_group (scope, group_id) WHERE deleted_seq IS NULL;
 CREATE INDEX thing_group_by_parent ON thing_group (parent_key);
 CREATE INDEX thing_group_deleted ON thing_group (deleted_seq) WHERE deleted_seq IS NOT NULL;
+CREATE INDEX thing_group_leaving ON thing_group (key) WHERE leaving_after IS NOT NULL;
 
 -- A member from joined_seq on, until left_seq. A row of a member that left stays while a rollout may
 -- still follow it.
@@ -116,6 +119,12 @@ CREATE TABLE job (
     last_updated_at              INTEGER NOT NULL,
     completed_at                 INTEGER,
     sweep                        TEXT CHECK (sweep IN ('CANCEL', 'FORCE_CANCEL', 'DELETE')),
+    -- What its schedule lets happen, as of the last look, and when to look again.
+    end_at INTEGER,
+    phase TEXT NOT NULL DEFAULT 'OPEN'
+        CHECK (phase IN ('WAITING', 'OPEN', 'CLOSED', 'SPENT', 'ENDED')),
+    has_windows INTEGER NOT NULL DEFAULT 0 CHECK (has_windows IN (0, 1)),
+    next_schedule_at INTEGER,
     CHECK ((completed_at IS NOT NULL) <= (status IN ('COMPLETED', 'DELETION_IN_PROGRESS'))),
     UNIQUE (scope, job_id)
 );
@@ -123,6 +132,8 @@ CREATE TABLE job (
 CREATE INDEX job_by_creation ON job (scope, created_at DESC, job_id);
 CREATE INDEX job_by_status ON job (scope, status, created_at DESC, job_id);
 CREATE INDEX job_to_sweep ON job (key) WHERE sweep IS NOT NULL;
+CREATE INDEX job_schedule_due ON job (next_schedule_at) WHERE next_schedule_at IS NOT NULL;
+CREATE INDEX job_to_retire ON job (last_updated_at) WHERE status IN ('COMPLETED', 'CANCELED');
 
 CREATE TABLE job_document (
     job_key  INTEGER PRIMARY KEY REFERENCES job (key),
@@ -140,6 +151,16 @@ CREATE TABLE job_target (
 ) WITHOUT ROWID;
 
 CREATE INDEX job_target_by_arn ON job_target (arn);
+CREATE INDEX job_target_by_group ON job_target (group_key) WHERE group_key IS NOT NULL;
+
+-- What cannot be read off a thing's executions of a job: that it had some and all were deleted, or that it
+-- joined while the job was between windows.
+CREATE TABLE job_thing_mark (
+    job_key   INTEGER NOT NULL REFERENCES job (key),
+    thing_key INTEGER NOT NULL,
+    mark      TEXT NOT NULL CHECK (mark IN ('ALL_DELETED', 'JOINS_AT_OPENING')),
+    PRIMARY KEY (job_key, mark, thing_key)
+) WITHOUT ROWID;
 
 -- One wide row per job, changed once per batch (ADR 0005).
 CREATE TABLE job_counters (
@@ -167,7 +188,11 @@ CREATE TABLE rollout (
     after_thing  TEXT NOT NULL,
     started_at   INTEGER NOT NULL,
     next_tick_at INTEGER NOT NULL,
-    notified     INTEGER NOT NULL CHECK (notified >= 0)
+    notified     INTEGER NOT NULL CHECK (notified >= 0),
+    -- The minute it is in, what that allows, and how much of it is handed out.
+    minute_at INTEGER,
+    minute_rate INTEGER NOT NULL DEFAULT 0,
+    minute_handed_out INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX rollout_by_job ON rollout (job_key);
@@ -191,6 +216,10 @@ CREATE TABLE job_execution (
     last_updated_at         INTEGER NOT NULL,
     in_progress_deadline_at INTEGER,
     step_deadline_at        INTEGER,
+    failed_retries INTEGER NOT NULL DEFAULT 0
+        CHECK (failed_retries BETWEEN 0 AND retry_attempt),
+    -- The earlier of the two, while it is in progress.
+    deadline_at INTEGER,
     UNIQUE (job_key, thing_name, execution_number)
 );
 
@@ -200,3 +229,22 @@ CREATE UNIQUE INDEX job_execution_pending ON job_execution (thing_key, job_key)
 CREATE INDEX job_execution_by_status ON job_execution
     (job_key, status, last_updated_at DESC, thing_name, execution_number DESC);
 CREATE INDEX job_execution_by_thing ON job_execution (thing_key, queued_at DESC, id DESC);
+CREATE INDEX job_execution_due ON job_execution (deadline_at, job_key) WHERE deadline_at IS NOT NULL;
+
+-- A type of event without a row is not published.
+CREATE TABLE event_configuration (
+    scope            INTEGER NOT NULL REFERENCES scope (id),
+    event_type       TEXT NOT NULL,
+    enabled          INTEGER NOT NULL CHECK (enabled IN (0, 1)),
+    created_at       INTEGER NOT NULL,
+    last_modified_at INTEGER NOT NULL,
+    PRIMARY KEY (scope, event_type)
+) WITHOUT ROWID;
+
+-- Events that are not published yet, in their order.
+CREATE TABLE outbox (
+    id      INTEGER PRIMARY KEY AUTOINCREMENT,
+    scope   INTEGER NOT NULL REFERENCES scope (id),
+    topic   TEXT NOT NULL,
+    payload TEXT NOT NULL
+);

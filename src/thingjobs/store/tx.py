@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from thingjobs.domain.effects import Effect
+from thingjobs.store.events import Events
 from thingjobs.store.executions import Executions
 from thingjobs.store.groups import Groups
 from thingjobs.store.jobs import Jobs
+from thingjobs.store.marks import Marks
 from thingjobs.store.rollouts import Rollouts
 from thingjobs.store.scopes import Scopes
 from thingjobs.store.sqlite import Database
@@ -28,6 +30,8 @@ class Tx:
         self.jobs = Jobs(database)
         self.rollouts = Rollouts(database)
         self.executions = Executions(database)
+        self.marks = Marks(database)
+        self.events = Events(database)
 
     def record(self, effect: Effect) -> None:
         """Have ``effect`` published once this transaction is durable."""

@@ -59,6 +59,9 @@ ANSWERS: dict[type[e.ServiceError], Answer] = {
     e.InvalidStateTransition: _same("InvalidStateTransitionException", 409, "InvalidStateTransition"),
     e.TerminalStateReached: _same("TerminalStateException", 410, "TerminalStateReached"),
     e.LimitExceeded: _same("LimitExceededException", 410, "RequestThrottled"),
+    e.Throttled: Answer(
+        HttpError("ThrottlingException", 400), HttpError("ThrottlingException", 429), "RequestThrottled"
+    ),
     e.ServiceUnavailable: _same("ServiceUnavailableException", 503, "InternalError"),
     e.ClockNotManual: _same("ConflictException", 409, "InternalError"),
     e.MissingAuthenticationToken: _same("MissingAuthenticationTokenException", 403, "InternalError"),

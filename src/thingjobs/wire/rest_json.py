@@ -158,6 +158,8 @@ class _ErrorBody(Struct, rename="camel", omit_defaults=True):
     resource_id: str | UnsetType | None = UNSET
     resource_arn: str | UnsetType | None = UNSET
     execution_state: iot_jobs_data.JobExecutionState | UnsetType = UNSET
+    limit: int | UnsetType = UNSET
+    used: int | UnsetType = UNSET
 
 
 def encode_error(error: Exception) -> bytes:
@@ -167,6 +169,8 @@ def encode_error(error: Exception) -> bytes:
     body = _ErrorBody(error.message)
     if isinstance(error, errors.ResourceAlreadyExists):
         body.resource_id, body.resource_arn = error.resource_id, error.resource_arn
+    elif isinstance(error, errors.Throttled):
+        body.limit, body.used = error.limit, error.used
     elif isinstance(error, errors.InvalidStateTransition) and error.state:
         body.execution_state = execution_state(error.state)
     return _encode(body)

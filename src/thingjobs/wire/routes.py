@@ -308,7 +308,14 @@ OPERATIONS = (
         response=iot.DescribeEndpointResponse,
         query=(Param("endpointType", "endpointType", STRING),),
     ),
-    Operation(CONTROL, "DescribeEventConfigurations", "GET", "/event-configurations"),
+    Operation(
+        CONTROL,
+        "DescribeEventConfigurations",
+        "GET",
+        "/event-configurations",
+        request=iot.DescribeEventConfigurationsRequest,
+        response=iot.DescribeEventConfigurationsResponse,
+    ),
     Operation(CONTROL, "DescribeFleetMetric", "GET", "/fleet-metric/{metricName}"),
     Operation(CONTROL, "DescribeIndex", "GET", "/indices/{indexName}"),
     Operation(
@@ -723,7 +730,14 @@ OPERATIONS = (
     Operation(CONTROL, "UpdateDomainConfiguration", "PUT", "/domainConfigurations/{domainConfigurationName}"),
     Operation(CONTROL, "UpdateDynamicThingGroup", "PATCH", "/dynamic-thing-groups/{thingGroupName}"),
     Operation(CONTROL, "UpdateEncryptionConfiguration", "PATCH", "/encryption-configuration"),
-    Operation(CONTROL, "UpdateEventConfigurations", "PATCH", "/event-configurations"),
+    Operation(
+        CONTROL,
+        "UpdateEventConfigurations",
+        "PATCH",
+        "/event-configurations",
+        request=iot.UpdateEventConfigurationsRequest,
+        has_body=True,
+    ),
     Operation(CONTROL, "UpdateFleetMetric", "PATCH", "/fleet-metric/{metricName}"),
     Operation(CONTROL, "UpdateIndexingConfiguration", "POST", "/indexing/config"),
     Operation(

@@ -58,13 +58,20 @@ def read_slowly(shape: type[Struct], members: Mapping[str, object], printed: Map
     return msgspec.convert(tidied, shape)
 
 
+NOT_SHOWN = "(not shown)"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
+    """``value`` is None for null, and NOT_SHOWN for a map of structures, which the service does not print."""
+
     path: str
     value: str | None
     rule: str
 
     def clause(self, as_written: str | None = None) -> str:
+        if self.value is NOT_SHOWN:
+            return f"Value at '{self.path}' failed to satisfy constraint: {self.rule}"
         value = "null" if self.value is None else f"'{_clipped(as_written or self.value, SHOWN_CHARACTERS)}'"
         return f"Value {value} at '{self.path}' failed to satisfy constraint: {self.rule}"
 
@@ -132,7 +139,7 @@ class _List:
 @dataclass(frozen=True, slots=True)
 class _Map:
     key: _Scalar
-    value: _Scalar
+    value: _Scalar | _Structure
     rules: tuple[_Rule, ...]
 
     def read(self, value: object, path: str) -> Read:
@@ -143,10 +150,14 @@ class _Map:
         rules = [rule.text for rule in self.rules if not rule.holds(value)]
         if any(found for _, found in keys):
             rules.append(f"Map keys must satisfy constraint: {_all_of(self.key)}")
-        nulls = [fault for _, found in values for fault in found if fault.rule == NOT_NULL]
-        if sum(len(found) for _, found in values) > len(nulls):
-            rules.append(f"Map value must satisfy constraint: {_all_of(self.value)}")
-        faults = [Fault(path, _shown(value), rule) for rule in rules] + nulls
+        inner = [fault for _, found in values for fault in found]
+        if isinstance(self.value, _Scalar):
+            nulls = [fault for fault in inner if fault.rule == NOT_NULL]
+            if len(inner) > len(nulls):
+                rules.append(f"Map value must satisfy constraint: {_all_of(self.value)}")
+            inner = nulls
+        shown = _shown(value) if isinstance(self.value, _Scalar) else NOT_SHOWN
+        faults = [Fault(path, shown, rule) for rule in rules] + inner
         return dict(zip(value, (item for item, _ in values), strict=True)), faults
 
 
@@ -220,7 +231,7 @@ def _checker(annotation: Any, meta: Meta | None = None) -> _Checker:
     if origin is dict:
         key, value = (_checker(kind) for kind in arguments)
         assert isinstance(key, _Scalar)
-        assert isinstance(value, _Scalar)
+        assert isinstance(value, _Scalar | _Structure)
         return _Map(key, value, rules)
     if issubclass(annotation, Struct):
         return _structure(annotation)

@@ -34,6 +34,7 @@ LEGAL = {
     (IN_PROGRESS, Trigger.REJECT): Status.REJECTED,
     (IN_PROGRESS, Trigger.FORCE_CANCEL): CANCELED,
     (IN_PROGRESS, Trigger.REMOVE): Status.REMOVED,
+    (IN_PROGRESS, Trigger.TIME_OUT): Status.TIMED_OUT,
 }
 
 

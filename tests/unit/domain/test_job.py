@@ -24,12 +24,6 @@ def canceled(job: Job, *, force: bool = False, reason: str | None = None, commen
     return rules.cancel(job, force=force, reason_code=reason, comment=comment, now=NOW)
 
 
-def test_job_with_a_start_time_waits_for_it() -> None:
-    """spec: lifecycle 1 J1, J2"""
-    assert rules.initial_status(None) is JobStatus.IN_PROGRESS
-    assert rules.initial_status("2027-01-01T10:00") is JobStatus.SCHEDULED
-
-
 @pytest.mark.parametrize("status", JobStatus)
 def test_only_open_jobs_are_updated_or_canceled(status: JobStatus) -> None:
     """case 41, case 55; spec: lifecycle 1"""
@@ -105,22 +99,29 @@ def test_job_has_a_hundred_targets_at_most(present: int, asked: int, fits: bool)
 
 
 @pytest.mark.parametrize(
-    ("status", "selection", "rolling_out", "pending"),
-    list(product(JobStatus, TargetSelection, (False, True), (0, 1))),
+    ("status", "rolling_out", "sweep"), list(product(JobStatus, (False, True), (None, *Sweep)))
 )
-def test_only_a_snapshot_with_nothing_left_is_complete(
-    status: JobStatus, selection: TargetSelection, rolling_out: bool, pending: int
-) -> None:
-    """case 156; spec: lifecycle 12"""
-    expected = (JobStatus.IN_PROGRESS, TargetSelection.SNAPSHOT, False, 0)
-    complete = rules.is_complete(status, selection, rolling_out=rolling_out, pending=pending)
-    assert complete is ((status, selection, rolling_out, pending) == expected)
-
-
-@pytest.mark.parametrize(("rolling_out", "sweep"), list(product((False, True), (None, *Sweep))))
 def test_job_is_concurrent_while_executions_are_handed_out_or_canceled(
-    rolling_out: bool, sweep: Sweep | None
+    status: JobStatus, rolling_out: bool, sweep: Sweep | None
 ) -> None:
     """case 137; spec: lifecycle 11"""
-    sweeping = sweep in (Sweep.CANCEL, Sweep.FORCE_CANCEL)
-    assert rules.is_concurrent(rolling_out=rolling_out, sweep=sweep) is (rolling_out or sweeping)
+    handing_out = rolling_out and status is not JobStatus.SCHEDULED
+    canceling = sweep in (Sweep.CANCEL, Sweep.FORCE_CANCEL)
+    concurrent = rules.is_concurrent(status, rolling_out=rolling_out, sweep=sweep)
+    assert concurrent is (handing_out or canceling)
+
+
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(("status", "days"), list(product(JobStatus, (729, 730))))
+def test_finished_jobs_are_kept_for_two_years(status: JobStatus, days: int) -> None:
+    """case 166; spec: lifecycle 13"""
+    finished = status in {JobStatus.COMPLETED, JobStatus.CANCELED}
+    job = a_job(status=status)
+    assert rules.is_retired(job, job.last_updated_at + days * DAY) is (finished and days == 730)
+
+
+def test_job_that_is_still_swept_is_not_retired() -> None:
+    job = a_job(status=JobStatus.CANCELED, sweep=Sweep.CANCEL)
+    assert not rules.is_retired(job, job.last_updated_at + 731 * DAY)

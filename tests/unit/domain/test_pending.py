@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from thingjobs.domain import pending
-from thingjobs.domain.model import PENDING, ExecutionStatus, JobExecution, JobStatus
+from thingjobs.domain.model import PENDING, ExecutionStatus, JobExecution, JobStatus, Sweep
+from thingjobs.domain.schedule import Phase
 from values import an_execution, facts
 
 QUEUED, IN_PROGRESS = ExecutionStatus.QUEUED, ExecutionStatus.IN_PROGRESS
@@ -19,15 +20,27 @@ HIDDEN = {
     (JobStatus.SCHEDULED, IN_PROGRESS),
     (JobStatus.DELETION_IN_PROGRESS, QUEUED),
     (JobStatus.DELETION_IN_PROGRESS, IN_PROGRESS),
-    (JobStatus.CANCELED, QUEUED),
 }
 
 
 @pytest.mark.parametrize(("job_status", "status"), list(product(JobStatus, sorted(PENDING))))
 def test_which_jobs_a_device_sees(job_status: JobStatus, status: ExecutionStatus) -> None:
-    """spec: device-plane 6.1, ruling 2"""
+    """spec: device-plane 6.1"""
     seen = pending.is_visible(an_execution(status), facts(status=job_status))
     assert seen is ((job_status, status) not in HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "visible"),
+    [(Sweep.CANCEL, [IN_PROGRESS]), (Sweep.FORCE_CANCEL, []), (None, [IN_PROGRESS])],
+)
+def test_what_a_cancel_is_about_to_reach_is_gone_for_the_device(
+    sweep: Sweep | None, visible: list[ExecutionStatus]
+) -> None:
+    """spec: ruling 2; a cancel that is done leaves nothing QUEUED"""
+    job = facts(status=JobStatus.CANCELED, sweep=sweep)
+    statuses = sorted(PENDING) if sweep else [IN_PROGRESS]
+    assert [status for status in statuses if pending.is_visible(an_execution(status), job)] == visible
 
 
 def test_jobs_of_a_namespace_are_not_listed() -> None:
@@ -70,4 +83,20 @@ def test_order_is_total_and_loses_nothing_pending(given: list[JobExecution]) -> 
 @pytest.mark.parametrize(("count", "shown"), [(0, 0), (10, 10), (11, 10)])
 def test_ten_are_listed(count: int, shown: int) -> None:
     """case 112"""
-    assert pending.listed(range(count)) == range(shown)
+    assert list(pending.listed(range(count), lambda _: False)) == list(range(shown))
+
+
+@pytest.mark.parametrize(
+    ("entries", "shown"),
+    [("w" * 6, "w" * 5), ("o" * 12 + "w" * 6, "o" * 10 + "w" * 5), ("wo" * 7, "wo" * 5 + "oo")],
+)
+def test_five_of_jobs_with_windows_are_listed_beside_ten_others(entries: str, shown: str) -> None:
+    """case 163"""
+    assert "".join(pending.listed(entries, lambda kind: kind == "w")) == shown
+
+
+@pytest.mark.parametrize(("status", "phase"), list(product((JobStatus.IN_PROGRESS, JobStatus.CANCELED), Phase)))
+def test_jobs_are_hidden_where_their_schedule_says_so(status: JobStatus, phase: Phase) -> None:
+    """spec: rulings 13, 29"""
+    seen = pending.is_visible(an_execution(IN_PROGRESS), facts(status=status, phase=phase))
+    assert seen is (status is JobStatus.CANCELED or phase in {Phase.OPEN, Phase.ENDED})

@@ -2,7 +2,7 @@
 -- The pending executions of the things in :things ([scope, name] pairs), and the things that exist.
 SELECT t.scope, t.name, t.key,
        e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
-       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
 FROM json_each(:things) n
 JOIN thing t ON t.scope = json_extract(n.value, '$[0]') AND t.name = json_extract(n.value, '$[1]')
@@ -12,7 +12,7 @@ LEFT JOIN job_execution e ON e.thing_key = t.key AND e.status IN ('QUEUED', 'IN_
 -- For each [scope, thing name, job id, number or null] of :names the execution it means, newest if null.
 SELECT n.key,
        e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
-       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
 FROM json_each(:names) n
 JOIN thing t ON t.scope = json_extract(n.value, '$[0]') AND t.name = json_extract(n.value, '$[1]')
@@ -25,14 +25,22 @@ JOIN job_execution e ON e.job_key = j.key AND e.thing_name = t.name AND e.thing_
 -- name: pending_of_thing
 -- What a thing still has to do.
 SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
-       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
 FROM job_execution e WHERE e.thing_key = :thing_key AND e.status IN ('QUEUED', 'IN_PROGRESS');
+
+-- name: pending_of_job_on
+-- What the things in :things still have to do of one job.
+SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
+       e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
+FROM json_each(:things) n
+JOIN job_execution e ON e.thing_key = n.value AND e.job_key = :job_key AND e.status IN ('QUEUED', 'IN_PROGRESS');
 
 -- name: execution_of_job
 -- One execution of a job on a thing; the newest if :execution_number is null.
 SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
-       e.retry_attempt, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
 FROM job_execution e
 WHERE e.job_key = :job_key AND e.thing_name = :thing_name AND e.thing_key = :thing_key
@@ -48,18 +56,58 @@ SELECT :job_key, :thing_key, :thing_name,
                  WHERE e.job_key = :job_key AND e.thing_name = :thing_name), 0) + 1,
        'QUEUED', 1, 0, 0, :now, :now;
 
--- name: things_with_execution
--- Which of the things in :thing_keys already have an execution of the job.
-SELECT e.thing_key
+-- name: insert_execution
+-- Store an execution that was decided elsewhere: a retry, or one that is REMOVED from the start.
+INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version, retry_attempt,
+                           failed_retries, force_canceled, status_details, queued_at, started_at,
+                           last_updated_at, in_progress_deadline_at, step_deadline_at, deadline_at)
+VALUES (:job_key, :thing_key, :thing_name, :execution_number, :status, :version, :retry_attempt,
+        :failed_retries, :force_canceled, :status_details, :queued_at, :started_at,
+        :last_updated_at, :in_progress_deadline_at, :step_deadline_at, :deadline_at);
+
+-- name: insert_removed_execution
+-- An execution that was never anything but REMOVED, numbered after the highest that its thing has of the job.
+INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version, retry_attempt,
+                           force_canceled, queued_at, last_updated_at)
+SELECT :job_key, :thing_key, :thing_name,
+       coalesce((SELECT max(e.execution_number) FROM job_execution e
+                 WHERE e.job_key = :job_key AND e.thing_name = :thing_name), 0) + 1,
+       'REMOVED', 1, 0, 0, :now, :now;
+
+-- name: overdue_jobs
+-- The jobs of the executions that are due to time out by :now, with the earliest deadline of each.
+SELECT job_key, min(deadline_at) FROM (
+    SELECT job_key, deadline_at FROM job_execution WHERE deadline_at <= :now
+    ORDER BY deadline_at LIMIT :limit) AS first
+GROUP BY job_key;
+
+-- name: overdue_of_job
+-- A job's executions that are due to time out by :now, the longest due first.
+SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
+       e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
+       e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
+FROM job_execution e WHERE e.deadline_at <= :now AND e.job_key = :job_key
+ORDER BY e.deadline_at, e.id LIMIT :limit;
+
+-- name: next_deadline_at
+-- When the first time-out after :now is due.
+SELECT min(deadline_at) FROM job_execution WHERE deadline_at > :now;
+
+-- name: newest_of_things
+-- The status of the newest execution of a job for each of the things of :members that has one. Both
+-- columns of the number's maximum are SQLite's: a bare column is taken from the row of the maximum.
+SELECT e.thing_key, e.status, max(e.execution_number)
 FROM json_each(:members) n
 JOIN job_execution e ON e.job_key = :job_key AND e.thing_name = json_extract(n.value, '$[1]')
- AND e.thing_key = json_extract(n.value, '$[0]');
+ AND e.thing_key = json_extract(n.value, '$[0]')
+GROUP BY e.thing_key;
 
 -- name: save_execution
 -- Store a decided change; :was is the version it was decided on.
 UPDATE job_execution SET status = :status, version = :version, force_canceled = :force_canceled,
        status_details = :status_details, started_at = :started_at, last_updated_at = :last_updated_at,
-       in_progress_deadline_at = :in_progress_deadline_at, step_deadline_at = :step_deadline_at
+       in_progress_deadline_at = :in_progress_deadline_at, step_deadline_at = :step_deadline_at,
+       deadline_at = :deadline_at
 WHERE id = :id AND version = :was;
 
 -- name: delete_execution
@@ -68,13 +116,15 @@ DELETE FROM job_execution WHERE id = :id;
 -- name: cancel_some
 -- Cancel up to :limit executions of a job that are in :status.
 UPDATE job_execution SET status = 'CANCELED', version = version + 1, force_canceled = :force,
-       last_updated_at = :now, in_progress_deadline_at = NULL, step_deadline_at = NULL
-WHERE id IN (SELECT id FROM job_execution WHERE job_key = :job_key AND status = :status LIMIT :limit);
+       last_updated_at = :now, in_progress_deadline_at = NULL, step_deadline_at = NULL, deadline_at = NULL
+WHERE id IN (SELECT id FROM job_execution WHERE job_key = :job_key AND status = :status LIMIT :limit)
+RETURNING thing_name, execution_number, status_details;
 
 -- name: delete_some
 -- Delete up to :limit executions of a job that are in :status.
 DELETE FROM job_execution
-WHERE id IN (SELECT id FROM job_execution WHERE job_key = :job_key AND status = :status LIMIT :limit);
+WHERE id IN (SELECT id FROM job_execution WHERE job_key = :job_key AND status = :status LIMIT :limit)
+RETURNING thing_name, execution_number, status_details;
 
 -- name: executions_of_job_at
 -- A page of a job's executions in one status that changed at :last_updated_at, after (:thing_name, :number).

@@ -149,6 +149,23 @@ WHERE group_key = :group AND thing_name > :after
   AND joined_seq <= :seq AND (left_seq IS NULL OR left_seq > :seq)
 ORDER BY thing_name LIMIT :limit;
 
+-- name: begin_leaving
+-- The members of a deleted group have to leave the jobs that followed it.
+UPDATE thing_group SET leaving_after = :after WHERE key = :group;
+
+-- name: leaving_after
+-- How far the members of a deleted group have left; null if all have.
+SELECT leaving_after FROM thing_group WHERE key = :group;
+
+-- name: groups_leaving
+-- Deleted groups whose members have not all left.
+SELECT key FROM thing_group WHERE leaving_after IS NOT NULL ORDER BY key LIMIT :limit;
+
+-- name: members_to_leave
+-- Who was in a group when it was deleted, by name.
+SELECT thing_key, thing_name FROM thing_group_member
+WHERE group_key = :group AND thing_name > :after AND left_seq IS NULL ORDER BY thing_name LIMIT :limit;
+
 -- name: oldest_open_snapshot
 -- The earliest instant a rollout still follows memberships at.
 SELECT MIN(snapshot_seq) FROM rollout;
@@ -156,7 +173,7 @@ SELECT MIN(snapshot_seq) FROM rollout;
 -- name: anything_to_purge
 -- A row if a member left or a group was deleted by :seq.
 SELECT 1 WHERE EXISTS (SELECT 1 FROM thing_group_member WHERE left_seq <= :seq)
-            OR EXISTS (SELECT 1 FROM thing_group WHERE deleted_seq <= :seq);
+            OR EXISTS (SELECT 1 FROM thing_group WHERE deleted_seq <= :seq AND leaving_after IS NULL);
 
 -- name: purge_left_members
 -- Forget some members that left by :seq.
@@ -166,7 +183,8 @@ WHERE left_seq <= (SELECT MAX(left_seq) FROM (SELECT left_seq FROM thing_group_m
 
 -- name: group_to_purge
 -- The group that was deleted first, by :seq. Children are deleted before their parents.
-SELECT key FROM thing_group WHERE deleted_seq <= :seq ORDER BY deleted_seq LIMIT 1;
+SELECT key FROM thing_group WHERE deleted_seq <= :seq AND leaving_after IS NULL
+ORDER BY deleted_seq LIMIT 1;
 
 -- name: purge_members_of_group
 -- Forget some members of a deleted group.

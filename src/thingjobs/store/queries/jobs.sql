@@ -3,7 +3,7 @@
 SELECT key, scope, job_id, status, target_selection, description, namespace_id,
        rollout_config, abort_config, retry_config, in_progress_timeout_minutes, presigned_url_config,
        scheduling_config, destination_package_versions, force_canceled, reason_code, comment,
-       created_at, last_updated_at, completed_at, sweep
+       created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at
 FROM job WHERE scope = :scope AND job_id = :job_id;
 
 -- name: job_by_key
@@ -11,7 +11,7 @@ FROM job WHERE scope = :scope AND job_id = :job_id;
 SELECT key, scope, job_id, status, target_selection, description, namespace_id,
        rollout_config, abort_config, retry_config, in_progress_timeout_minutes, presigned_url_config,
        scheduling_config, destination_package_versions, force_canceled, reason_code, comment,
-       created_at, last_updated_at, completed_at, sweep
+       created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at
 FROM job WHERE key = :key;
 
 -- name: job_key_by_id
@@ -20,7 +20,9 @@ SELECT key FROM job WHERE scope = :scope AND job_id = :job_id;
 
 -- name: job_facts
 -- What decisions about executions need to know of the jobs in :keys.
-SELECT key, job_id, status, target_selection, namespace_id, in_progress_timeout_minutes, sweep
+SELECT key, scope, job_id, status, target_selection, namespace_id, in_progress_timeout_minutes, sweep,
+       abort_config, retry_config, phase, end_at, has_windows,
+       EXISTS (SELECT 1 FROM rollout r WHERE r.job_key = job.key)
 FROM job WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: insert_job
@@ -28,11 +30,13 @@ FROM job WHERE key IN (SELECT value FROM json_each(:keys));
 INSERT INTO job (scope, job_id, status, target_selection, description, namespace_id,
                  rollout_config, abort_config, retry_config, in_progress_timeout_minutes,
                  presigned_url_config, scheduling_config, destination_package_versions,
-                 force_canceled, reason_code, comment, created_at, last_updated_at, completed_at, sweep)
+                 force_canceled, reason_code, comment, created_at, last_updated_at, completed_at, sweep,
+                 phase, next_schedule_at, end_at, has_windows)
 VALUES (:scope, :job_id, :status, :target_selection, :description, :namespace_id,
         :rollout_config, :abort_config, :retry_config, :in_progress_timeout_minutes,
         :presigned_url_config, :scheduling_config, :destination_package_versions,
-        :force_canceled, :reason_code, :comment, :created_at, :last_updated_at, :completed_at, :sweep)
+        :force_canceled, :reason_code, :comment, :created_at, :last_updated_at, :completed_at, :sweep,
+        :phase, :next_schedule_at, :end_at, :has_windows)
 RETURNING key;
 
 -- name: save_job
@@ -42,12 +46,16 @@ UPDATE job SET status = :status, description = :description, rollout_config = :r
        in_progress_timeout_minutes = :in_progress_timeout_minutes,
        presigned_url_config = :presigned_url_config, force_canceled = :force_canceled,
        reason_code = :reason_code, comment = :comment, last_updated_at = :last_updated_at,
-       completed_at = :completed_at, sweep = :sweep
+       completed_at = :completed_at, sweep = :sweep, phase = :phase, next_schedule_at = :next_schedule_at
 WHERE key = :key;
+
+-- name: look_again
+-- When a job's schedule is to be looked at again, if the job is still open.
+UPDATE job SET next_schedule_at = :at WHERE key = :key AND status IN ('SCHEDULED', 'IN_PROGRESS');
 
 -- name: complete_jobs
 -- Jobs whose last execution is finished.
-UPDATE job SET status = 'COMPLETED', completed_at = :now, last_updated_at = :now
+UPDATE job SET status = 'COMPLETED', completed_at = :now, last_updated_at = :now, next_schedule_at = NULL
 WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: insert_document
@@ -79,12 +87,25 @@ UPDATE job_counters SET queued = queued + :QUEUED, in_progress = in_progress + :
        timed_out = timed_out + :TIMED_OUT, canceled = canceled + :CANCELED, removed = removed + :REMOVED
 WHERE job_key = :job_key;
 
--- name: standing_of_jobs
--- What decides whether the jobs in :keys are complete.
-SELECT j.key, j.status, j.target_selection, EXISTS (SELECT 1 FROM rollout r WHERE r.job_key = j.key),
-       c.queued + c.in_progress
-FROM job j JOIN job_counters c ON c.job_key = j.key
-WHERE j.key IN (SELECT value FROM json_each(:keys));
+-- name: jobs_to_look_at
+-- Jobs whose schedule has a boundary at :now or before, the longest due first.
+SELECT key, next_schedule_at, end_at, phase FROM job
+WHERE next_schedule_at <= :now ORDER BY next_schedule_at, key LIMIT :limit;
+
+-- name: next_schedule_at
+-- When the first boundary of a schedule after :now is.
+SELECT min(next_schedule_at) FROM job WHERE next_schedule_at > :now;
+
+-- name: jobs_to_retire
+-- Finished jobs that nobody has touched since :before, and nothing is being done to.
+SELECT key, last_updated_at FROM job
+WHERE status IN ('COMPLETED', 'CANCELED') AND last_updated_at <= :before AND sweep IS NULL
+ORDER BY last_updated_at, key LIMIT :limit;
+
+-- name: next_to_retire
+-- When the first finished job that was touched after :after was touched last.
+SELECT min(last_updated_at) FROM job
+WHERE status IN ('COMPLETED', 'CANCELED') AND last_updated_at > :after;
 
 -- name: jobs_page
 -- A page of jobs, newest first, after (:created_at, :job_id).
@@ -127,12 +148,20 @@ ORDER BY j.created_at DESC, j.job_id LIMIT :limit;
 -- name: count_jobs_in_deletion
 SELECT count(*) FROM job WHERE scope = :scope AND status = 'DELETION_IN_PROGRESS';
 
+-- name: count_active_jobs
+-- Jobs of one target selection that are scheduled or in progress.
+SELECT count(*) FROM job
+WHERE scope = :scope AND status IN ('SCHEDULED', 'IN_PROGRESS') AND target_selection = :target_selection;
+
 -- name: jobs_to_sweep
 -- Jobs whose executions are still being canceled or deleted.
 SELECT key FROM job WHERE sweep IS NOT NULL ORDER BY key LIMIT :limit;
 
 -- name: delete_targets_of_job
 DELETE FROM job_target WHERE job_key = :key;
+
+-- name: delete_marks_of_job
+DELETE FROM job_thing_mark WHERE job_key = :key;
 
 -- name: delete_document_of_job
 DELETE FROM job_document WHERE job_key = :key;

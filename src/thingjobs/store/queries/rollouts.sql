@@ -7,26 +7,28 @@ RETURNING key;
 
 -- name: rollout_by_key
 SELECT key, job_key, end_position, snapshot_seq, limited, position, depth, group_name, after_thing,
-       started_at, next_tick_at, notified
+       started_at, next_tick_at, notified, minute_at, minute_rate, minute_handed_out
 FROM rollout WHERE key = :key;
 
 -- name: rollouts_of_job
 SELECT key, job_key, end_position, snapshot_seq, limited, position, depth, group_name, after_thing,
-       started_at, next_tick_at, notified
+       started_at, next_tick_at, notified, minute_at, minute_rate, minute_handed_out
 FROM rollout WHERE job_key = :job_key ORDER BY key;
 
 -- name: rollouts_due
 -- What has a tick due at :now, the longest due first.
-SELECT key FROM rollout WHERE next_tick_at <= :now ORDER BY next_tick_at, key LIMIT :limit;
+SELECT key, next_tick_at FROM rollout WHERE next_tick_at <= :now ORDER BY next_tick_at, key LIMIT :limit;
 
 -- name: next_tick_at
 -- When the first tick after :now is due.
-SELECT min(next_tick_at) FROM rollout WHERE next_tick_at > :now;
+SELECT min(next_tick_at) FROM rollout WHERE next_tick_at > :now AND next_tick_at < :never;
 
 -- name: save_rollout
 -- Where the walk stands after a tick.
 UPDATE rollout SET position = :position, depth = :depth, group_name = :group_name,
-       after_thing = :after_thing, next_tick_at = :next_tick_at, notified = :notified
+       after_thing = :after_thing, started_at = :started_at, next_tick_at = :next_tick_at,
+       notified = :notified, minute_at = :minute_at, minute_rate = :minute_rate,
+       minute_handed_out = :minute_handed_out
 WHERE key = :key;
 
 -- name: delete_rollout
@@ -34,3 +36,7 @@ DELETE FROM rollout WHERE key = :key;
 
 -- name: delete_rollouts_of_job
 DELETE FROM rollout WHERE job_key = :job_key;
+
+-- name: count_jobs_rolling_out
+-- Jobs of a scope with a rollout that is not finished.
+SELECT count(DISTINCT r.job_key) FROM rollout r JOIN job j ON j.key = r.job_key WHERE j.scope = :scope;

@@ -443,6 +443,10 @@ class DescribeEndpointRequest(Shape, kw_only=True, frozen=True):
     endpoint_type: EndpointType | None = None
 
 
+class DescribeEventConfigurationsRequest(Shape, kw_only=True, frozen=True):
+    pass
+
+
 class DescribeJobRequest(Shape, kw_only=True, frozen=True):
     job_id: JobId
     before_substitution: bool | None = None
@@ -616,6 +620,29 @@ class UntagResourceRequest(Shape, kw_only=True, frozen=True):
     tag_keys: list[TagKey]
 
 
+EventType = Literal[
+    "THING",
+    "THING_GROUP",
+    "THING_TYPE",
+    "THING_GROUP_MEMBERSHIP",
+    "THING_GROUP_HIERARCHY",
+    "THING_TYPE_ASSOCIATION",
+    "JOB",
+    "JOB_EXECUTION",
+    "POLICY",
+    "CERTIFICATE",
+    "CA_CERTIFICATE",
+]
+
+
+class Configuration(Shape, kw_only=True, frozen=True, rename={"enabled": "Enabled"}):
+    enabled: bool | None = None
+
+
+class UpdateEventConfigurationsRequest(Shape, kw_only=True, frozen=True):
+    event_configurations: dict[EventType, Configuration] | None = None
+
+
 class UpdateJobRequest(Shape, kw_only=True, frozen=True):
     job_id: JobId
     description: JobDescription | None = None
@@ -696,6 +723,12 @@ class CreateThingTypeResponse(Shape, kw_only=True, frozen=True):
 
 class DescribeEndpointResponse(Shape, kw_only=True, frozen=True):
     endpoint_address: str | None = None
+
+
+class DescribeEventConfigurationsResponse(Shape, kw_only=True, frozen=True):
+    event_configurations: dict[str, Configuration] | None = None
+    creation_date: float | None = None
+    last_modified_date: float | None = None
 
 
 class JobProcessDetails(Shape, kw_only=True, frozen=True):

@@ -1,0 +1,47 @@
+"""How much of everything an account may have, and how often it may ask: one table of each.
+
+Every number can be overridden in the settings. The defaults are AWS's where they are public; the number of
+concurrent jobs is not, and the request rates come from an older public page (unverified).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """Resource quotas of one account in one region."""
+
+    active_snapshot_jobs: int = 100
+    active_continuous_jobs: int = 100
+    concurrent_jobs: int = 100
+    jobs_in_deletion: int = 10
+    targets_per_job: int = 100
+
+
+DEFAULT_QUOTAS = Quotas()
+
+DEVICE_READS = "DeviceReads"
+DEVICE_WRITES = "DeviceWrites"
+OTHER_OPERATIONS = "Other"
+
+REQUEST_RATES: Mapping[str, int] = {
+    DEVICE_READS: 200,
+    DEVICE_WRITES: 200,
+    "CreateThing": 15,
+    "DescribeThing": 350,
+    "CreateThingGroup": 25,
+    "AddThingToThingGroup": 60,
+    "RemoveThingFromThingGroup": 15,
+    OTHER_OPERATIONS: 10,
+}
+"""Requests per second of one account, by operation; the data plane's over HTTP and MQTT together."""
+
+
+def rate_name(operation_name: str, *, device_plane: bool) -> str:
+    """Under which name of ``REQUEST_RATES`` an operation is counted; a name of its own if it has none."""
+    if not device_plane:
+        return operation_name
+    return DEVICE_READS if operation_name.startswith(("Get", "Describe")) else DEVICE_WRITES

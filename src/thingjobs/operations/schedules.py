@@ -1,0 +1,79 @@
+"""Jobs that start, end, open and close by the clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from thingjobs.domain.effects import VisibilityChanged, WorkDue
+from thingjobs.domain.job import OPEN
+from thingjobs.domain.model import Job, JobKey, Mark
+from thingjobs.domain.schedule import Phase
+from thingjobs.domain.windows import HIDDEN, STATUS_IN, next_boundary, phase_at, sweep_at_end
+from thingjobs.operations import following, rollout, sweep
+from thingjobs.operations.completion import complete_if_done
+from thingjobs.store.tx import Tx
+
+JOINS_AT_ONCE = 1_000
+
+
+def step(tx: Tx, job_key: JobKey, *, spread: bool, now: int) -> None:
+    """Bring a job to what its schedule says now. Looking more often than needed changes nothing."""
+    job = tx.jobs.find_by_key(job_key)
+    if job is None or job.next_schedule_at is None or job.next_schedule_at > now:
+        return
+    if job.status not in OPEN:
+        tx.jobs.save(replace(job, next_schedule_at=None))
+        return
+    after = _next_phase(job, now)
+    boundary = next_boundary(job.config.scheduling, now)
+    if after is not job.phase:
+        was = job
+        job = replace(
+            job, phase=after, status=STATUS_IN[after], last_updated_at=now, next_schedule_at=boundary
+        )
+        tx.jobs.save(job)
+        _change(tx, was, job, spread=spread, now=now)
+    if after is Phase.OPEN and not following.some_join_at_opening(tx, job, limit=JOINS_AT_ONCE, now=now):
+        boundary = now  # there are more: look again at once
+    if after is not Phase.ENDED:
+        tx.jobs.look_again(job_key, boundary)
+    tx.record(WorkDue())
+
+
+def _next_phase(job: Job, now: int) -> Phase:
+    """A job that was never open goes on waiting, even if a window came and went while nobody looked."""
+    after = phase_at(job.config.scheduling, now)
+    return Phase.WAITING if job.phase is Phase.WAITING and after is Phase.CLOSED else after
+
+
+def _change(tx: Tx, was: Job, job: Job, *, spread: bool, now: int) -> None:
+    if (was.phase in HIDDEN) != (job.phase in HIDDEN):
+        tx.record(VisibilityChanged(job.scope))
+    match job.phase:
+        case Phase.OPEN if was.phase is Phase.WAITING:
+            end_position = len(tx.jobs.targets(job.key))
+            rollout.begin(
+                tx, job, position=0, end_position=end_position, limited=True, spread=spread, now=now
+            )
+        case Phase.OPEN:
+            rollout.resume(tx, job.key, spread=spread, now=now)
+        case Phase.CLOSED:
+            rollout.pause(tx, job.key)
+        case Phase.SPENT:
+            tx.rollouts.delete_of_job(job.key)
+        case Phase.ENDED:
+            _end(tx, job, now)
+        case Phase.WAITING:
+            raise AssertionError("nothing goes back to waiting")
+
+
+def _end(tx: Tx, job: Job, now: int) -> None:
+    """Hand out nothing any more, do to executions what was asked for, and complete what is done."""
+    assert job.config.scheduling is not None
+    tx.rollouts.delete_of_job(job.key)
+    tx.marks.clear(job.key, Mark.JOINS_AT_OPENING)
+    sweeping = sweep_at_end(job.config.scheduling)
+    if sweeping is None:
+        complete_if_done(tx, job.key, now)
+    else:
+        sweep.begin(tx, replace(job, sweep=sweeping), now)

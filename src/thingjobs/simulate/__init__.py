@@ -1,0 +1,1 @@
+"""Virtual devices that work on jobs over real MQTT: ``thingjobs simulate``."""

@@ -1,0 +1,288 @@
+"""Clients that mean no good: the server gives them up, and serves all others as before."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fleet import Fleet
+from mqtt_client import Device, Devices, TcpStream, WebSocketStream, unexpected
+from servers import Server
+from thingjobs.mqtt.encoder import encode
+from thingjobs.mqtt.packets import (
+    Connect,
+    FilterRequest,
+    PingReq,
+    Publish,
+    Subscribe,
+    Version,
+    Will,
+)
+from thingjobs.mqtt.properties import Properties
+from thingjobs.mqtt.reasons import ReasonCode
+
+CROWD = 1_000
+MEGABYTE = 1_048_576
+
+
+@pytest.fixture(params=Version, ids=lambda version: version.name)
+def devices(server: Server, request: pytest.FixtureRequest) -> Iterator[Devices]:
+    with Devices(server.mqtt_port, request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def healthy(server: Server, fleet: Fleet) -> Iterator[Callable[[], None]]:
+    """Proves that a device which was there before all abuse is told of a job and does it."""
+    with Devices(server.mqtt_port) as made:
+        device = made.listening(fleet.thing())
+
+        def works() -> None:
+            job = fleet.job(device.thing)
+            assert device.expect_notify() == {"QUEUED": [job]}
+            assert device.expect_notify_next() == (job, "QUEUED")
+            device.report(job, "SUCCEEDED")
+            assert device.expect_notify() == {}
+            assert device.expect_notify_next() is None
+            device.expect_nothing()
+
+        yield works
+    assert unexpected(server.log_file.read_text()) == []
+
+
+def memory(server: Server) -> int:
+    """Bytes of the server's process that are in memory."""
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
+    return int(line.split()[1]) * 1024
+
+
+# --- bytes that are no MQTT -----------------------------------------------------------------------------
+
+CONNECT = encode(Connect("x", Version.V311, True, 60), Version.V311)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # TLS
+        b"\x00" * 100,
+        b"\xff" * 100,
+        b"\x10\xff\xff\xff\xff\x7f",
+        b"\x10\xff\xff\xff\x7f",  # 256 MB to come
+        b"\x10\x04\x00\x04MQ",
+        b"\x10\x0c\x00\x04XXXX\x04\x02\x00\x3c\x00\x00",
+        CONNECT[:1] + b"\x00",
+        b"\xc0\x00",  # a PINGREQ comes first
+        CONNECT + CONNECT,
+        CONNECT + b"\x30\xff\xff\xff\x7f",
+        CONNECT + b"\x82\x02\x00\x01",
+        CONNECT + b"\x82\x05\x00\x00\x00\x00\x00",
+        CONNECT + b"\x30\x03\x00\x05a",
+        CONNECT + b"\x30\x04\x00\x02\xff\xfe",
+        CONNECT + b"\x32\x05\x00\x01a\x00\x00",
+        CONNECT + b"\xf0\x00",
+        CONNECT + b"\x50\x02\x00\x01",
+    ],
+    ids=lambda garbage: garbage[:30].hex(),
+)
+def test_garbage_ends_its_connection(server: Server, garbage: bytes) -> None:
+    client = Device(TcpStream(server.mqtt_port))
+    client.stream.send(garbage)
+    received = b""
+    while data := client.stream.receive():
+        received += data
+    assert len(received) <= 10  # a CONNACK at most
+    client.close()
+
+
+def test_half_packets_wait_and_harm_nobody(server: Server, healthy: Callable[[], None]) -> None:
+    with ExitStack() as halves:
+        for end in range(1, len(CONNECT)):
+            stream = TcpStream(server.mqtt_port)
+            halves.callback(stream.close)
+            stream.send(CONNECT[:end])
+        large = encode(Publish("a", b"x" * 100_000), Version.V311)
+        for end in (1, 3, 5, 50_000, 99_999):
+            device = Device(TcpStream(server.mqtt_port))
+            halves.callback(device.close)
+            device.connect(f"half-{end}")
+            device.stream.send(large[:end])
+        healthy()
+    healthy()
+
+
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    version=st.sampled_from(Version),
+    said=st.lists(
+        st.one_of(
+            st.binary(max_size=40),
+            st.builds(  # a known packet with a body that is not its own
+                lambda header, body: bytes((header, len(body))) + body,
+                st.sampled_from([0x10, 0x30, 0x32, 0x40, 0x82, 0xA2, 0xC0, 0xE0, 0xF0]),
+                st.binary(max_size=60),
+            ),
+            st.sampled_from(["$aws/things/t/jobs/get", "a", "$aws/things/t/jobs/j/update"]).flatmap(
+                lambda topic: st.binary(max_size=40).map(
+                    lambda payload: encode(Publish(topic, payload, 1, packet_id=5), Version.V311)
+                )
+            ),
+        ),
+        max_size=5,
+    ),
+    admitted=st.booleans(),
+)
+def test_any_bytes_do_no_harm(
+    server: Server, healthy: Callable[[], None], version: Version, said: list[bytes], admitted: bool
+) -> None:
+    """What is sent is read to the end, or the connection is ended; then the log is looked at."""
+    client = Device(TcpStream(server.mqtt_port), version)
+    try:
+        if admitted:
+            client.connect("fuzz")
+        try:
+            for data in said:
+                client.stream.send(data)
+            client.stream._socket.shutdown(socket.SHUT_WR)  # type: ignore[attr-defined]  # it is a TcpStream
+        except OSError:
+            pass  # ended before all was said
+        while client.stream.receive():
+            pass
+    finally:
+        client.close()
+
+
+def test_fuzzing_left_no_trace(server: Server, healthy: Callable[[], None]) -> None:
+    healthy()
+    assert unexpected(server.log_file.read_text()) == []
+
+
+# --- limits ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_too_large_is_not_waited_for(
+    server: Server, devices: Devices, healthy: Callable[[], None]
+) -> None:
+    """The length alone ends the connection: not a byte of the rest is kept."""
+    before = memory(server)
+    for _ in range(50):
+        client = devices.connect("")
+        client.stream.send(b"\x30\xff\xff\xff\x7f" + b"\x00\x01a" + b"x" * 1000)
+        assert client.expect_end() == (ReasonCode.PACKET_TOO_LARGE if devices.version is Version.V5 else None)
+    healthy()
+    assert memory(server) < before + 20 * MEGABYTE
+
+
+def test_long_topics_end_the_connection(devices: Devices, healthy: Callable[[], None]) -> None:
+    for topic in ("t" * 65_535, "/" * 200, "$aws/things/t/jobs/" + "x" * 300):
+        client = devices.connect("")
+        client.send(Publish(topic, b""))
+        client.expect_end()
+        client = devices.connect("")
+        client.send(Subscribe(1, (FilterRequest(topic),)))
+        client.expect_end()
+    healthy()
+
+
+def test_every_kind_of_wildcard_at_once(fleet: Fleet, devices: Devices, healthy: Callable[[], None]) -> None:
+    """50 filters of all forms from each of 20 clients: a message finds its way as fast as before."""
+    shapes = [
+        "/".join("+" if mask >> level & 1 else f"l{level}" for level in range(depth)) + end
+        for depth in (4, 6)
+        for mask in range(1, 26)
+        for end in ("", "/#")
+    ]
+    topic = "/".join(f"l{level}" for level in range(6))
+    clients = []
+    for n in range(20):
+        client = devices.connect("")
+        mine = (shapes[n % 2 :: 2] * 2)[:50]
+        for start in range(0, 48, 8):
+            client.subscribe(*mine[start : start + 8])
+        clients.append(client)
+    for n in range(20):
+        clients[0].publish(topic, b"%d" % n)
+    for client in clients:
+        client.ping()
+        assert len(client.messages) == 20, "one copy each"
+    healthy()
+
+
+def test_thousands_of_sessions_of_one_client_leave_nothing(server: Server, devices: Devices) -> None:
+    before = memory(server)
+    client_id = "again"
+    for n in range(300):
+        device = devices.open()
+        device.connect(client_id, clean_start=n % 2 == 0, will=Will("w", b"x" * 60_000, 1))
+        device.subscribe("$aws/things/again/jobs/notify", "a/#")
+    assert memory(server) < before + 40 * MEGABYTE
+
+
+# --- clients that say nothing, and clients that do not listen ---------------------------------------------------
+
+
+def test_a_crowd_that_never_says_connect(server: Server, healthy: Callable[[], None]) -> None:
+    with ExitStack() as crowd:
+        for n in range(CROWD):
+            silent = socket.create_connection(("127.0.0.1", server.mqtt_port), timeout=20)
+            crowd.callback(silent.close)
+            if n % 3 == 0:
+                silent.sendall(b"\x10")
+        healthy()
+        lines = server.http("GET", "/-/metrics")[2].decode().splitlines()
+        (count,) = (line.split()[1] for line in lines if line.startswith("thingjobs_mqtt_connections "))
+        assert float(count) > CROWD
+    healthy()
+
+
+def deaf(devices: Devices) -> Device:
+    """A client that will read nothing; its socket has hardly any room."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.settimeout(20)
+    raw.connect(("127.0.0.1", devices.port))
+    device = devices.open()
+    device.stream.close()
+    device.stream._socket = raw  # type: ignore[attr-defined]  # it is a TcpStream
+    return device
+
+
+def until_given_up(step: Callable[[], object]) -> None:
+    """Go on until the server has ended the connection: it does not answer, so sending tells."""
+    with pytest.raises(OSError):  # noqa: PT012  # any of many steps may be the one
+        for _ in range(100_000):
+            step()
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_subscriber_that_never_reads_is_given_up(
+    server: Server, devices: Devices, healthy: Callable[[], None], qos: int
+) -> None:
+    before = memory(server)
+    client = deaf(devices)
+    assert client.connect("deaf").code == 0
+    client.subscribe("flood", qos=qos)
+    sender = devices.connect("")
+    sender.subscribe("$aws/things/none/jobs/notify")
+    while server.log_file.read_text().count("mqtt_slow_consumer") <= evictions(devices, qos):
+        for _ in range(100):
+            sender.send(Publish("flood", b"x" * 30_000))
+        sender.send(Publish("flood", b"x", 0))
+        if qos:
+            for n in range(100):
+                sender.publish("flood", b"y" * 1000)
+        sender.ping()
+    healthy()
+    assert memory(server) < before + 60 * MEGABYTE
