@@ -28,7 +28,6 @@ class Scale:
     scenario_seconds: float
     mqtt_devices: tuple[int, ...]
     connected: int
-    storm: int
 
 
 FULL = Scale(
@@ -43,7 +42,6 @@ FULL = Scale(
     scenario_seconds=600,
     mqtt_devices=(1, 16, 64, 256, 1000),
     connected=10_000,
-    storm=4_000,
 )
 QUICK = Scale(
     window_seconds=2,
@@ -57,7 +55,6 @@ QUICK = Scale(
     scenario_seconds=90,
     mqtt_devices=(1, 256),
     connected=2_000,
-    storm=1_000,
 )
 
 

@@ -26,6 +26,7 @@ class Device(asyncio.Protocol):
     __slots__ = (
         "_buffer",
         "_expected",
+        "_failure",
         "_transport",
         "_waiting",
         "ended",
@@ -42,7 +43,8 @@ class Device(asyncio.Protocol):
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[bytes] | None = None
-        self._expected = b""  # the topic of the answer; empty while the acknowledgement is awaited
+        self._expected = b""  # the topic of the answer that is to come
+        self._failure = ""
 
     # --- what it does ---------------------------------------------------------------------------------
 
@@ -73,6 +75,8 @@ class Device(asyncio.Protocol):
 
     def _send(self, packet: bytes) -> asyncio.Future[bytes]:
         assert self._transport is not None
+        if self._failure:
+            raise WrongAnswer(self._failure)
         self._waiting = asyncio.get_running_loop().create_future()
         self._transport.write(packet)
         return self._waiting
@@ -141,6 +145,8 @@ class Device(asyncio.Protocol):
             self._waiting.set_result(answer)
 
     def _fail(self, why: str) -> None:
+        """Void what is waited for now, or else what is done next."""
+        self._failure = why
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(WrongAnswer(why))
 

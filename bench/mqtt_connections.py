@@ -100,7 +100,7 @@ async def _job_told(
 
 async def connect_storm(context: Context) -> list[Result]:
     """Devices that come all at once, and subscribe before they wait for work."""
-    count = context.scale.storm
+    count = min(context.scale.connected, open_files() - SPARE_FILES)
     group = group_name(count)
     data = context.fresh("storm")
     context.load(data, count, group, executions=0)

@@ -80,6 +80,10 @@ class TcpStream:
         except ConnectionResetError:
             return b""
 
+    def end(self) -> None:
+        """Send no more, and go on receiving."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
         self._socket.close()
 
@@ -322,9 +326,11 @@ class Devices:
         self.version = version
         self._made: list[MqttClient] = []
 
-    def open(self, version: Version | None = None, **options: Any) -> Device:
+    def open(
+        self, version: Version | None = None, *, stream: Stream | None = None, acknowledges: bool = True
+    ) -> Device:
         """A connection on which nothing has been said."""
-        device = Device(TcpStream(self.port), version or self.version, **options)
+        device = Device(stream or TcpStream(self.port), version or self.version, acknowledges=acknowledges)
         self._made.append(device)
         return device
 

@@ -136,7 +136,7 @@ async def _serve(
             scope = await store.scope(DEFAULT_ACCOUNT, settings.region)
             await gateway.listen(mqtt_listener, Principal(scope, "anonymous"))
             mqtt = _address(mqtt_listener)
-        engine.start(store)
+        engine.start(store, hub.announce)
         log.info("listening", http=f"http://{address}", mqtt=mqtt, data=str(settings.data), clock=clock.mode)
         await Server(app).serve(sockets=[http_listener])
         log.info("stopping")

@@ -168,6 +168,7 @@ def main() -> None:
         AccessKeysUnusable,
         AccessKeyNotFound,
         ServiceError,
+        *simulation.Failed,
         msgspec.DecodeError,
         ValueError,
         OSError,

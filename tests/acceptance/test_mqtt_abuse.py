@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import socket
-import struct
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fleet import Fleet
-from mqtt_client import Device, Devices, TcpStream, WebSocketStream, unexpected
+from mqtt_client import Device, Devices, TcpStream, unexpected
 from servers import Server
 from thingjobs.mqtt.encoder import encode
 from thingjobs.mqtt.packets import (
     Connect,
     FilterRequest,
-    PingReq,
     Publish,
     Subscribe,
     Version,
     Will,
 )
-from thingjobs.mqtt.properties import Properties
 from thingjobs.mqtt.reasons import ReasonCode
 
 CROWD = 1_000
@@ -62,6 +60,12 @@ def memory(server: Server) -> int:
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
     return int(line.split()[1]) * 1024
+
+
+def metric(server: Server, name: str) -> float:
+    lines = server.http("GET", "/-/metrics")[2].decode().splitlines()
+    (value,) = (line.split()[1] for line in lines if line.startswith(f"{name} "))
+    return float(value)
 
 
 # --- bytes that are no MQTT -----------------------------------------------------------------------------
@@ -148,17 +152,16 @@ def test_any_bytes_do_no_harm(
     server: Server, healthy: Callable[[], None], version: Version, said: list[bytes], admitted: bool
 ) -> None:
     """What is sent is read to the end, or the connection is ended; then the log is looked at."""
-    client = Device(TcpStream(server.mqtt_port), version)
+    stream = TcpStream(server.mqtt_port)
+    client = Device(stream, version)
     try:
         if admitted:
             client.connect("fuzz")
-        try:
+        with suppress(OSError):  # ended before all was said
             for data in said:
-                client.stream.send(data)
-            client.stream._socket.shutdown(socket.SHUT_WR)  # type: ignore[attr-defined]  # it is a TcpStream
-        except OSError:
-            pass  # ended before all was said
-        while client.stream.receive():
+                stream.send(data)
+            stream.end()
+        while stream.receive():
             pass
     finally:
         client.close()
@@ -230,10 +233,12 @@ def test_thousands_of_sessions_of_one_client_leave_nothing(server: Server, devic
     assert memory(server) < before + 40 * MEGABYTE
 
 
-# --- clients that say nothing, and clients that do not listen ---------------------------------------------------
+# --- clients that say nothing, and clients that do not listen ---------------------------------------------
 
 
-def test_a_crowd_that_never_says_connect(server: Server, healthy: Callable[[], None]) -> None:
+def test_a_crowd_that_never_says_connect(
+    server: Server, devices: Devices, healthy: Callable[[], None]
+) -> None:
     with ExitStack() as crowd:
         for n in range(CROWD):
             silent = socket.create_connection(("127.0.0.1", server.mqtt_port), timeout=20)
@@ -241,48 +246,119 @@ def test_a_crowd_that_never_says_connect(server: Server, healthy: Callable[[], N
             if n % 3 == 0:
                 silent.sendall(b"\x10")
         healthy()
-        lines = server.http("GET", "/-/metrics")[2].decode().splitlines()
-        (count,) = (line.split()[1] for line in lines if line.startswith("thingjobs_mqtt_connections "))
-        assert float(count) > CROWD
+        devices.connect("")  # it comes behind all of them
+        assert metric(server, "thingjobs_mqtt_connections") > CROWD
     healthy()
 
 
-def deaf(devices: Devices) -> Device:
-    """A client that will read nothing; its socket has hardly any room."""
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    raw.settimeout(20)
-    raw.connect(("127.0.0.1", devices.port))
-    device = devices.open()
-    device.stream.close()
-    device.stream._socket = raw  # type: ignore[attr-defined]  # it is a TcpStream
-    return device
+class DeafStream(TcpStream):
+    """Its reader reads nothing, and it has hardly any room for what arrives."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.settimeout(20)
+        self._socket.connect(("127.0.0.1", port))
 
 
-def until_given_up(step: Callable[[], object]) -> None:
-    """Go on until the server has ended the connection: it does not answer, so sending tells."""
-    with pytest.raises(OSError):  # noqa: PT012  # any of many steps may be the one
-        for _ in range(100_000):
-            step()
+def until_evicted(server: Server, step: Callable[[], object]) -> None:
+    """Go on until the server has given up one more client."""
+    before = metric(server, "thingjobs_mqtt_evictions_total")
+    for _ in range(1_000):
+        step()
+        if metric(server, "thingjobs_mqtt_evictions_total") > before:
+            return
+    raise AssertionError("the slow consumer was not given up")
 
 
 @pytest.mark.parametrize("qos", [0, 1])
 def test_subscriber_that_never_reads_is_given_up(
     server: Server, devices: Devices, healthy: Callable[[], None], qos: int
 ) -> None:
+    """At QoS 0 by the bytes that wait for it, at QoS 1 by the messages."""
     before = memory(server)
-    client = deaf(devices)
-    assert client.connect("deaf").code == 0
-    client.subscribe("flood", qos=qos)
+    topic = f"flood-{qos}"
+    client = devices.open(stream=DeafStream(server.mqtt_port), acknowledges=False)
+    client.connect("deaf")
+    client.subscribe(topic, qos=qos)
     sender = devices.connect("")
-    sender.subscribe("$aws/things/none/jobs/notify")
-    while server.log_file.read_text().count("mqtt_slow_consumer") <= evictions(devices, qos):
-        for _ in range(100):
-            sender.send(Publish("flood", b"x" * 30_000))
-        sender.send(Publish("flood", b"x", 0))
-        if qos:
-            for n in range(100):
-                sender.publish("flood", b"y" * 1000)
+    payload = b"x" * (10_000 if qos else 100_000)
+
+    def flood() -> None:
+        for _ in range(50):
+            sender.publish(topic, payload, qos)
         sender.ping()
+
+    until_evicted(server, flood)
     healthy()
     assert memory(server) < before + 60 * MEGABYTE
+
+
+def test_asker_that_never_reads_its_answers_is_given_up(
+    fleet: Fleet, server: Server, devices: Devices, healthy: Callable[[], None]
+) -> None:
+    thing = fleet.thing()
+    fleet.job(thing, document='{"op":"' + "x" * 30_000 + '"}')
+    client = devices.open(stream=DeafStream(server.mqtt_port))
+    client.connect(thing)
+    asked = encode(Publish(f"$aws/things/{thing}/jobs/$next/get", b"{}"), devices.version)
+
+    def ask() -> None:
+        with suppress(OSError):  # it is over
+            client.stream.send(asked * 50)
+
+    until_evicted(server, ask)
+    healthy()
+
+
+def test_listener_that_never_reads_is_given_up(
+    fleet: Fleet, server: Server, devices: Devices, healthy: Callable[[], None]
+) -> None:
+    """notify-next brings a document each time; another device of the same thing hears all of it."""
+    thing = fleet.thing()
+    jobs = [fleet.job(thing, document='{"op":"' + "x" * 32_000 + '"}') for _ in range(2)]
+    attentive = devices.listening(thing)
+    client = devices.open(stream=DeafStream(server.mqtt_port), acknowledges=False)
+    client.connect(thing + "-deaf")
+    client.subscribe(f"$aws/things/{thing}/jobs/notify-next", qos=0)
+
+    def change() -> None:
+        for _ in range(20):  # the head changes with each
+            jobs.append(fleet.job(thing, document='{"op":"' + "x" * 32_000 + '"}'))
+            fleet.iot.delete_job(jobId=jobs.pop(0), force=True)
+            for _ in range(2):
+                attentive.expect_notify()
+            assert attentive.expect_notify_next() == (jobs[0], "QUEUED")
+
+    until_evicted(server, change)
+    attentive.expect_nothing()
+    healthy()
+
+
+def test_websocket_that_never_reads_is_given_up(
+    server: Server, devices: Devices, healthy: Callable[[], None]
+) -> None:
+    address = urlsplit(server.url)
+    port = address.port
+    assert port is not None
+    stream = DeafStream(port)
+    devices.open(stream=stream)
+    stream.send(
+        f"GET /mqtt HTTP/1.1\r\nHost: {address.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+        "Sec-WebSocket-Protocol: mqtt\r\n\r\n".encode()
+    )
+    assert stream.receive().startswith(b"HTTP/1.1 101")
+    version = devices.version
+    said = encode(Connect("deaf-socket", version, True, 60), version)
+    said += encode(Subscribe(1, (FilterRequest("flood-ws"),)), version)
+    stream.send(b"\x82" + bytes((0x80 | len(said),)) + b"\0\0\0\0" + said)  # masked with zeros
+    sender = devices.connect("")
+
+    def flood() -> None:
+        for _ in range(50):
+            sender.publish("flood-ws", b"x" * 100_000, 0)
+        sender.ping()
+
+    until_evicted(server, flood)
+    healthy()

@@ -12,8 +12,6 @@ from mqtt_client import Device, Devices
 from servers import Server
 from thingjobs.mqtt.packets import Publish, Version
 
-UNTIL_THE_LIFECYCLE_IS_IN = pytest.mark.xfail(strict=False, reason="timers and retries are being built")
-
 
 @pytest.fixture(params=Version, ids=lambda version: version.name)
 def devices(server: Server, request: pytest.FixtureRequest) -> Iterator[Devices]:
@@ -235,7 +233,6 @@ def test_changes_over_http_are_told_of_too(fleet: Fleet, device: Device) -> None
     assert device.expect_notify_next() is None
 
 
-@UNTIL_THE_LIFECYCLE_IS_IN
 def test_retried_execution_is_another_head(fleet: Fleet, device: Device) -> None:
     """spec: device-plane 6.2: what identifies a head is its job and execution number"""
     job = fleet.job(device.thing, jobExecutionsRetryConfig=retry(FAILED=1))
@@ -246,7 +243,6 @@ def test_retried_execution_is_another_head(fleet: Fleet, device: Device) -> None
     device.expect_nothing()
 
 
-@UNTIL_THE_LIFECYCLE_IS_IN
 def test_timed_out_execution_leaves_the_list(fleet: Fleet, device: Device) -> None:
     """spec: device-plane 6.2"""
     job = fleet.job(device.thing, timeoutConfig={"inProgressTimeoutInMinutes": 1})

@@ -159,22 +159,7 @@ def test_time_left_is_described_while_a_timer_runs(fleet: Fleet, device: Device)
     assert device.accepted(name)["execution"][left] == 90
 
 
-UNTIL_THE_LIFECYCLE_IS_IN = pytest.mark.xfail(
-    strict=False, reason="timers and leaving a continuous job are being built"
-)
-
-
-@pytest.mark.parametrize(
-    "status",
-    [
-        "SUCCEEDED",
-        "FAILED",
-        "REJECTED",
-        "CANCELED",
-        pytest.param("TIMED_OUT", marks=UNTIL_THE_LIFECYCLE_IS_IN),
-        pytest.param("REMOVED", marks=UNTIL_THE_LIFECYCLE_IS_IN),
-    ],
-)
+@pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "REJECTED", "CANCELED", "TIMED_OUT", "REMOVED"])
 def test_finished_execution_is_described_no_more(fleet: Fleet, device: Device, status: str) -> None:
     """case 98"""
     job = job_that_ended(fleet, device, status)
@@ -193,7 +178,6 @@ def job_that_ended(fleet: Fleet, device: Device, status: str) -> str:
     if status == "REMOVED":
         group = fleet.group(thing)
         job = fleet.job(arn("thinggroup", group), targetSelection="CONTINUOUS")
-        device.started()
         fleet.iot.remove_thing_from_thing_group(thingGroupName=group, thingName=thing)
     elif status == "TIMED_OUT":
         job = fleet.job(thing, timeoutConfig={"inProgressTimeoutInMinutes": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ def test_batch_is_spread_where_the_clock_goes_by_itself(rate: int) -> None:
         totals.append(queued(world))
     assert totals[0] == min(rate, 50)
     assert (totals[59], totals[119], totals[120]) == (rate, 2 * rate, 2 * rate + 10)
-    steps = [after - before for before, after in zip(totals, totals[1:60], strict=False)]
+    steps = [after - before for before, after in pairwise(totals[:60])]
     assert max(steps) <= -(-(max(0, rate - 50)) // 59) + 1
 
 

@@ -129,26 +129,19 @@ class Clients:
             elif thing_name in client.listening:
                 client.session.hold(message, self._max_queued)
 
+    def broadcast(self, scope: ScopeId, topic: str, payload: bytes) -> None:
+        """Any other message of the service, for all that subscribed; QoS 1 waits for those that sleep."""
+        message = Publish(topic, payload, 1)
+        for client, granted in self._subscribers(scope, topic):
+            self._pass_on(client, granted, message)
+
     def publish(self, sender: Client, message: Publish) -> None:
         """A client's message, for all that subscribed; QoS 1 waits for those that sleep."""
         if message.retain:
             self._retain(sender.scope, message)
         for client, granted in self._subscribers(sender.scope, message.topic):
-            if client is sender and not sender.session.hears_itself(message.topic):
-                continue
-            if not self._access.may_receive(client.principal, message.topic):
-                continue
-            copy = Publish(
-                message.topic,
-                message.payload,
-                min(message.qos, granted),
-                message.retain and _as_published(client, message.topic),
-                properties=message.properties,
-            )
-            if client.line is not None:
-                self._deliver(client, client.line, copy)
-            else:
-                client.session.hold(copy, self._max_queued)
+            if client is not sender or sender.session.hears_itself(message.topic):
+                self._pass_on(client, granted, message)
 
     def send_retained(self, client: Client, topic_filter: str, qos: int) -> None:
         """What was retained on the topics of a new subscription."""
@@ -162,6 +155,21 @@ class Clients:
                     topic, message.payload, min(qos, message.qos), True, properties=message.properties
                 )
                 self._deliver(client, line, copy)
+
+    def _pass_on(self, client: Client, granted: int, message: Publish) -> None:
+        if not self._access.may_receive(client.principal, message.topic):
+            return
+        copy = Publish(
+            message.topic,
+            message.payload,
+            min(message.qos, granted),
+            message.retain and _as_published(client, message.topic),
+            properties=message.properties,
+        )
+        if client.line is not None:
+            self._deliver(client, client.line, copy)
+        else:
+            client.session.hold(copy, self._max_queued)
 
     def _subscribers(self, scope: ScopeId, topic: str) -> Sequence[tuple[Client, int]]:
         subscriptions = self._subscriptions.get(scope)

@@ -11,6 +11,7 @@ import structlog
 
 from thingjobs.auth.throttle import Throttle
 from thingjobs.domain.effects import Effect, PendingNotice
+from thingjobs.domain.model import ScopeId
 from thingjobs.mqtt import jobs_topic
 from thingjobs.mqtt.access import Access
 from thingjobs.mqtt.clients import Client, Clients, Line
@@ -76,6 +77,10 @@ class Hub:
                 self.statistics.notified += 1
                 for topic, payload in announcements(effect):
                     self.clients.announce(effect.scope, effect.thing_name, topic, payload)
+
+    def announce(self, scope: ScopeId, topic: str, payload: bytes) -> None:
+        """Publish an event of a job or an execution."""
+        self.clients.broadcast(scope, topic, payload)
 
     # --- listening for things -------------------------------------------------------------------------
 

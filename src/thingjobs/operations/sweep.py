@@ -22,24 +22,23 @@ _SWEPT = {
     Sweep.FORCE_CANCEL: (ExecutionStatus.QUEUED, ExecutionStatus.IN_PROGRESS),
     Sweep.DELETE: tuple(ExecutionStatus),
 }
-_TOLD_FIRST = {
-    JobStatus.CANCELED: JobOperation.CANCELLATION_IN_PROGRESS,
-    JobStatus.DELETION_IN_PROGRESS: JobOperation.DELETION_IN_PROGRESS,
-}
 
 
 def begin(tx: Tx, job: Job, now: int) -> None:
     """Carry out ``job.sweep``: all of it now if that is quick, else leave it to the engine.
 
-    The job may be canceled or in deletion, or open: then its end time has come.
+    The job may be canceled or in deletion. If it is open, its end time has come; if it is finished and is
+    deleted all the same, it is retired, and nothing is told of that.
     """
     assert job.sweep is not None
     tx.rollouts.delete_of_job(job.key)
     tx.jobs.save(job)
-    if job.status in _TOLD_FIRST:
-        telling = Telling(tx, now)
-        telling.job(job, _TOLD_FIRST[job.status])
-        telling.save()
+    telling = Telling(tx, now)
+    if job.status is JobStatus.DELETION_IN_PROGRESS:
+        telling.job(job, JobOperation.DELETION_IN_PROGRESS)
+    elif job.status is JobStatus.CANCELED and job.sweep is not Sweep.DELETE:
+        telling.job(job, JobOperation.CANCELLATION_IN_PROGRESS)
+    telling.save()
     counters = tx.jobs.counters(job.key)
     if sum(counters[status] for status in _SWEPT[job.sweep]) <= SWEPT_AT_ONCE:
         some(tx, job.key, limit=SWEPT_AT_ONCE + 1, now=now)

@@ -89,9 +89,10 @@ class Client(asyncio.Protocol):
 
     def disconnect(self) -> None:
         """Take leave as MQTT wants it."""
-        if self._transport is not None and not self.is_lost:
-            self._transport.write(encode(Disconnect(), _VERSION))
-            self._transport.close()
+        transport, self._transport = self._transport, None
+        if transport is not None and not self.is_lost:
+            transport.write(encode(Disconnect(), _VERSION))
+            transport.close()
 
     def abort(self) -> None:
         """Drop the connection as a failing power supply would."""

@@ -25,12 +25,12 @@ async def simulate(options: Options) -> int:
     """
     until = options.check()
     console = Console(highlight=False, soft_wrap=True)
-    if options.create:
-        await create_things(options.endpoint_url, options.thing_names(), options.group)
-    fleet = Fleet(options)
     interrupted = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+    if options.create:
+        await create_things(options.endpoint_url, options.thing_names(), options.group)
+    fleet = Fleet(options)
     view = None if options.json else asyncio.ensure_future(show(fleet, console))
     try:
         await fleet.run(until, interrupted)

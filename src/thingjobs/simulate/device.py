@@ -91,16 +91,15 @@ class Device:
                 self._tally.losses += 1
                 away = self._back_off_seconds(attempts)
                 attempts += 1
+            except asyncio.CancelledError:
+                if self._client is not None:
+                    self._client.disconnect()
+                raise
             finally:
                 self._enter(Activity.OFFLINE)
                 if self._client is not None:
                     self._client.abort()
             await asyncio.sleep(away)
-
-    def leave(self) -> None:
-        """Say good-bye, at the end of the simulation."""
-        if self._client is not None:
-            self._client.disconnect()
 
     # --- work -------------------------------------------------------------------------------------------
 
@@ -172,7 +171,7 @@ class Device:
     async def _report_again(self) -> None:
         """Send the final report, for the first time or once more, until it is answered."""
         assert self._unanswered is not None
-        job_id, _, report = self._unanswered
+        job_id, execution_number, report = self._unanswered
         try:
             await self._ask(messages.update(self.name, job_id), report)
         except Refused as refused:
@@ -180,6 +179,7 @@ class Device:
         else:
             self._tally.outcomes[report.status] += 1
         self._unanswered = None
+        self._dropped.discard((job_id, execution_number))
         self._changed(self.activity, self.activity)
 
     def _settle(self, refusal: Message) -> None:

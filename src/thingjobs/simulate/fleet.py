@@ -61,8 +61,6 @@ class Fleet:
                 await living
         finally:
             self._ended = time.monotonic()
-            for device in self.devices:
-                device.leave()
             for wait in waits:
                 wait.cancel()
             await asyncio.wait(waits)

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from AWSIoTPythonSDK.core.jobs.thingJobManager import (  # type: ignore[import-untyped]  # it has no types
+from AWSIoTPythonSDK.core.jobs.thingJobManager import (
     jobExecutionStatus,
     jobExecutionTopicReplyType,
     jobExecutionTopicType,
 )
-from AWSIoTPythonSDK.MQTTLib import (  # type: ignore[import-untyped]  # it has no types
+from AWSIoTPythonSDK.MQTTLib import (
     AWSIoTMQTTThingJobsClient,
 )
 

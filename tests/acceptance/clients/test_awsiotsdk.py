@@ -8,9 +8,9 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
-import awsiot  # type: ignore[import-untyped]  # it has no types
+import awsiot
 import pytest
-from awscrt import (  # type: ignore[import-untyped]  # it has no types
+from awscrt import (
     io,
     mqtt,
     mqtt5,

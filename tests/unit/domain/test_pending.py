@@ -95,7 +95,9 @@ def test_five_of_jobs_with_windows_are_listed_beside_ten_others(entries: str, sh
     assert "".join(pending.listed(entries, lambda kind: kind == "w")) == shown
 
 
-@pytest.mark.parametrize(("status", "phase"), list(product((JobStatus.IN_PROGRESS, JobStatus.CANCELED), Phase)))
+@pytest.mark.parametrize(
+    ("status", "phase"), list(product((JobStatus.IN_PROGRESS, JobStatus.CANCELED), Phase))
+)
 def test_jobs_are_hidden_where_their_schedule_says_so(status: JobStatus, phase: Phase) -> None:
     """spec: rulings 13, 29"""
     seen = pending.is_visible(an_execution(IN_PROGRESS), facts(status=status, phase=phase))
