@@ -124,7 +124,12 @@ async def _serve(
         app = App(
             identity=identity,
             store=store,
-            control=ControlPlane(store, Endpoints(device=host, jobs=host, credentials=host), quotas),
+            control=ControlPlane(
+                store,
+                Endpoints(device=host, jobs=host, credentials=host),
+                quotas,
+                spread=not isinstance(clock, ManualClock),
+            ),
             device=device,
             admin=Admin(identity=identity, store=store, clock=clock, engine=engine, metrics=metrics),
             mqtt=MqttWebSocket(hub),
