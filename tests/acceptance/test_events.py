@@ -1,0 +1,80 @@
+"""Events of jobs and executions, as a back end hears them over MQTT (spec: device-plane 10)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from fleet import Fleet, arn
+from mqtt_client import Device, Devices
+from servers import Server
+
+ON = {"JOB": {"Enabled": True}, "JOB_EXECUTION": {"Enabled": True}}
+OFF = {"JOB": {"Enabled": False}, "JOB_EXECUTION": {"Enabled": False}}
+
+
+@pytest.fixture
+def listener(server: Server) -> Iterator[Device]:
+    with Devices(server.mqtt_port) as devices:
+        yield devices.connect("back-end", "$aws/events/#")
+
+
+def heard(listener: Device, count: int) -> list[tuple[str, dict[str, Any]]]:
+    """Topics behind ``$aws/events/`` and payloads of the next messages."""
+    messages = []
+    for _ in range(count):
+        message = listener.next_message()
+        messages.append((message.topic.removeprefix("$aws/events/"), json.loads(message.payload)))
+    return messages
+
+
+def test_nothing_is_told_until_events_are_enabled(fleet: Fleet, listener: Device) -> None:
+    """case 176"""
+    fleet.iot.update_event_configurations(eventConfigurations=OFF)
+    thing = fleet.thing()
+    fleet.report(thing, fleet.job(arn("thing", thing)), "SUCCEEDED")
+    listener.expect_nothing()
+
+    fleet.iot.update_event_configurations(eventConfigurations=ON)
+    job = fleet.job(arn("thing", thing))
+    fleet.report(thing, job, "SUCCEEDED")
+    (first, execution), (second, completed) = heard(listener, 2)
+    assert (first, second) == (f"jobExecution/{job}/succeeded", f"job/{job}/completed")
+    assert execution["eventType"] == "JOB_EXECUTION"
+    assert (execution["status"], execution["executionNumber"]) == ("SUCCEEDED", 1)
+    assert execution["thingArn"] == arn("thing", thing)
+    assert (completed["eventType"], completed["operation"]) == ("JOB", "completed")
+    assert completed["jobProcessDetails"]["numberOfSucceededThings"] == 1
+    assert len(completed["jobProcessDetails"]) == 6
+
+
+def test_a_canceled_job_is_told_of_in_order(fleet: Fleet, listener: Device) -> None:
+    """case 177"""
+    fleet.iot.update_event_configurations(eventConfigurations=ON)
+    thing = fleet.thing()
+    job = fleet.job(arn("thing", thing))
+    fleet.iot.cancel_job(jobId=job, comment="enough", reasonCode="ENOUGH")
+    told = heard(listener, 3)
+    assert [topic for topic, _ in told] == [
+        f"job/{job}/cancellation_in_progress",
+        f"jobExecution/{job}/canceled",
+        f"job/{job}/canceled",
+    ]
+    for _, event in (told[0], told[2]):
+        assert (event["comment"], event["reasonCode"], event["forceCanceled"]) == ("enough", "ENOUGH", False)
+    assert told[1][1]["forceCanceled"] is False
+    assert "jobProcessDetails" in told[2][1]
+
+
+def test_configurations_merge_and_name_all_types(fleet: Fleet) -> None:
+    """spec: control-plane 6.4"""
+    fleet.iot.update_event_configurations(eventConfigurations={"JOB": {"Enabled": True}})
+    fleet.iot.update_event_configurations(eventConfigurations={"JOB_EXECUTION": {"Enabled": False}})
+    shown = fleet.iot.describe_event_configurations()["eventConfigurations"]
+    assert len(shown) == 11
+    assert shown["JOB"] == {"Enabled": True}
+    assert shown["JOB_EXECUTION"] == {"Enabled": False}
+    assert shown["CERTIFICATE"] == {"Enabled": False}
