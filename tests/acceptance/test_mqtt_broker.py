@@ -348,6 +348,22 @@ def test_retained_message_meets_later_subscribers(devices: Devices, unique: Uniq
     late.expect_nothing()
 
 
+def test_what_is_retained_is_bounded(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Ours: 64 MiB for an account in a region; what was retained first leaves first."""
+    with (
+        Server(tmp_path_factory.mktemp("retained") / "data") as server,
+        Devices(server.mqtt_port) as devices,
+    ):
+        sender = devices.connect("sender")
+        payload = b"x" * 131_072
+        for n in range(520):
+            sender.publish(f"kept/{n}", payload, 0, retain=True)
+        sender.publish("kept/last", b"", retain=True)
+        listener = devices.connect("listener", "kept/7", "kept/8")
+        assert listener.next_message().topic == "kept/8"
+        listener.expect_nothing()
+
+
 @pytest.mark.parametrize(("handling", "counts"), [(0, (1, 1)), (1, (1, 0)), (2, (0, 0))])
 def test_retained_messages_as_subscribers_want_them(
     devices_5: Devices, unique: Unique, handling: int, counts: tuple[int, int]

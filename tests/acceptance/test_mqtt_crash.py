@@ -13,9 +13,9 @@ from mqtt_client import Device, Ended, TcpStream
 from servers import Server
 from thingjobs.mqtt.packets import ConnAck, Connect, PubAck, Publish, Version
 
-ROUNDS = 15
+ROUNDS = 25
 DEVICES = 8
-JOBS = 40
+JOBS = 60
 IN_FLIGHT = 4
 """Reports that a device sends before the first of them is acknowledged."""
 

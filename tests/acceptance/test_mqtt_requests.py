@@ -148,6 +148,18 @@ def test_document_is_described_unless_it_is_not_wanted(fleet: Fleet, device: Dev
     assert "jobDocument" not in device.accepted(name, {"includeJobDocument": False})["execution"]
 
 
+def test_document_is_a_json_value_written_anew(fleet: Fleet, devices: Devices, device: Device) -> None:
+    """case 202, in the way of MQTT; spec: device-plane 2"""
+    listener = devices.connect(fleet.unique("listener"))
+    listener.thing = device.thing
+    listener.subscribe(listener.topic("notify-next"))
+    fleet.job(device.thing, document='{ "z": 1, "n": null, "f": [1E2, 1e21, 1E400], "k": [null] }')
+    expected = {"z": 1, "f": [100.0, 1e21, "Infinity"], "k": [None]}
+    assert listener.expect(listener.topic("notify-next"))["execution"]["jobDocument"] == expected
+    assert device.accepted("$next/get")["execution"]["jobDocument"] == expected
+    assert device.started()["jobDocument"] == expected
+
+
 def test_time_left_is_described_while_a_timer_runs(fleet: Fleet, device: Device) -> None:
     """spec: device-plane 4.3"""
     job = fleet.job(device.thing, timeoutConfig={"inProgressTimeoutInMinutes": 2})

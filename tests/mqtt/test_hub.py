@@ -13,8 +13,10 @@ from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.model import Scope, ScopeId
 from thingjobs.mqtt.access import ByRole, Principal
 from thingjobs.mqtt.clients import Client
+from thingjobs.mqtt.connection import Connection
+from thingjobs.mqtt.encoder import encode
 from thingjobs.mqtt.hub import Hub
-from thingjobs.mqtt.packets import FilterRequest
+from thingjobs.mqtt.packets import ConnAck, Connect, FilterRequest, Subscribe, Version
 from thingjobs.mqtt.session_state import SessionState
 from thingjobs.operations.notifications import NOTHING, Told
 from thingjobs.operations.planes import DevicePlane, Notifications
@@ -30,12 +32,17 @@ class HeldNotifications(Notifications):
 
     def __init__(self) -> None:
         self.listeners: dict[str, int] = {}
+        self.missed: PendingNotice | None = None
+        self.failure: Exception | None = None
         self.may_answer = asyncio.Event()
 
     async def listen(self, thing: ThingName, known: Told | None = None) -> PendingNotice | None:
+        if self.failure is not None:
+            raise self.failure
         self.listeners[thing[1]] = self.listeners.get(thing[1], 0) + 1
         await self.may_answer.wait()
-        return None
+        missed, self.missed = self.missed, None
+        return missed
 
     async def listen_no_more(self, thing: ThingName) -> Told:
         self.listeners[thing[1]] -= 1
@@ -141,13 +148,79 @@ def test_subscription_that_comes_too_late_leaves_nothing_behind(persistent: bool
     played(act)
 
 
-def test_task_that_fails_is_logged_and_let_go(caplog: pytest.LogCaptureFixture) -> None:
-    async def act(scene: Scene) -> None:
-        async def fail() -> None:
-            raise RuntimeError("on purpose")
+class PretendedTransport(asyncio.Transport):
+    """Keeps what is written, and whether it was closed."""
 
-        task = scene.hub.spawn(fail())
-        await asyncio.wait([task])
-        assert scene.hub.tasks == set()
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.is_over = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written += data
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        self.is_over = True
+
+    def abort(self) -> None:
+        self.is_over = True
+
+
+def connection(scene: Scene, connect: Connect) -> tuple[Connection, PretendedTransport]:
+    """A connection on which CONNECT was just sent."""
+    made, transport = Connection(scene.hub, scene.client.principal), PretendedTransport()
+    made.connection_made(transport)
+    made.data_received(encode(connect, connect.version))
+    return made, transport
+
+
+async def until(claim: Callable[[], object]) -> None:
+    for _ in range(100):
+        if claim():
+            return
+        await asyncio.sleep(0)  # one turn of the loop
+    raise AssertionError("it did not come to that")
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+def test_what_a_client_missed_survives_a_connection_that_ends_too_soon(taken_over: bool) -> None:
+    async def act(scene: Scene) -> None:
+        await scene.hub.fall_asleep(scene.client)
+        scene.notifications.may_answer.clear()
+        scene.notifications.missed = PendingNotice(SCOPE.id, "t", 0, True, False, (), None)
+        again = Connect("c", Version.V311, False, 60)
+        first, _ = connection(scene, again)
+        await until(lambda: scene.notifications.listeners == {"t": 1})
+        if taken_over:
+            second, transport = connection(scene, again)
+            await until(lambda: scene.client.line is second)
+        else:
+            first.connection_lost(None)
+        scene.notifications.may_answer.set()
+        if taken_over:
+            await until(lambda: TOPIC.encode() in transport.written)
+            assert transport.written.count(TOPIC.encode()) == 1
+            second.connection_lost(None)
+        await until(lambda: scene.client.is_asleep and not scene.hub.tasks)
+        assert scene.client.session.queued + len(scene.client.session.in_flight) == 1
+
+    played(act)
+
+
+def test_failure_inside_ends_the_connection() -> None:
+    """Else the client would wait for an answer for ever."""
+
+    async def act(scene: Scene) -> None:
+        made, transport = connection(scene, Connect("another", Version.V311, True, 60))
+        await until(lambda: transport.written)
+        scene.notifications.failure = RuntimeError("on purpose")
+        asked = Subscribe(1, (FilterRequest(OTHER_TOPIC, 1),))
+        made.data_received(encode(asked, Version.V311))
+        await until(lambda: transport.is_over)
+        assert transport.written == encode(ConnAck(), Version.V311)
+        await until(lambda: not scene.hub.tasks)
 
     played(act)

@@ -18,11 +18,12 @@ from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
 from thingjobs.mqtt.session_state import Delivery, SessionState
 from thingjobs.mqtt.subscriptions import Subscriptions
-from thingjobs.mqtt.topics import matches
+from thingjobs.mqtt.topics import has_wildcard, matches
 from thingjobs.operations.notifications import Told
 
 MAX_RETAINED = 10_000
-"""Retained messages of one scope; the oldest leaves."""
+MAX_RETAINED_BYTES = 67_108_864
+"""Retained messages of one scope, and their payloads; the oldest leaves."""
 
 
 class Line(Protocol):
@@ -69,6 +70,17 @@ class Client:
     def scope(self) -> ScopeId:
         return self.principal.scope.id
 
+    def granted_qos(self, topic: str) -> int | None:
+        """The best QoS it subscribed to a topic with; None without a subscription."""
+        return max(
+            (
+                granted.qos
+                for topic_filter, granted in self.session.subscriptions.items()
+                if topic_filter == topic or matches(topic_filter, topic)
+            ),
+            default=None,
+        )
+
     @property
     def is_asleep(self) -> bool:
         """Whether nobody listens for its things; asked under its lock."""
@@ -84,6 +96,7 @@ class Clients:
         self._by_id: dict[tuple[ScopeId, str], Client] = {}
         self._subscriptions: dict[ScopeId, Subscriptions[Client]] = {}
         self._retained: dict[ScopeId, dict[str, Publish]] = {}
+        self._retained_bytes: dict[ScopeId, int] = {}
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -129,6 +142,12 @@ class Clients:
             elif thing_name in client.listening:
                 client.session.hold(message, self._max_queued)
 
+    def tell(self, client: Client, topic: str, payload: bytes) -> None:
+        """A message of the service for one client, if it subscribed to such."""
+        granted = client.granted_qos(topic)
+        if granted is not None:
+            self._pass_on(client, granted, Publish(topic, payload, 1))
+
     def broadcast(self, scope: ScopeId, topic: str, payload: bytes) -> None:
         """Any other message of the service, for all that subscribed; QoS 1 waits for those that sleep."""
         message = Publish(topic, payload, 1)
@@ -145,12 +164,16 @@ class Clients:
 
     def send_retained(self, client: Client, topic_filter: str, qos: int) -> None:
         """What was retained on the topics of a new subscription."""
-        line = client.line
-        if line is None:
+        line, retained = client.line, self._retained.get(client.scope)
+        if line is None or not retained:
             return
-        for message in list(self._retained.get(client.scope, {}).values()):
+        if has_wildcard(topic_filter):
+            found = [message for topic, message in retained.items() if matches(topic_filter, topic)]
+        else:
+            found = [retained[topic_filter]] if topic_filter in retained else []
+        for message in found:
             topic = message.topic
-            if matches(topic_filter, topic) and self._access.may_receive(client.principal, topic):
+            if self._access.may_receive(client.principal, topic):
                 copy = Publish(
                     topic, message.payload, min(qos, message.qos), True, properties=message.properties
                 )
@@ -192,11 +215,15 @@ class Clients:
 
     def _retain(self, scope: ScopeId, message: Publish) -> None:
         retained = self._retained.setdefault(scope, {})
-        retained.pop(message.topic, None)
+        size = self._retained_bytes.get(scope, 0)
+        if (before := retained.pop(message.topic, None)) is not None:
+            size -= len(before.payload)
         if message.payload:
             retained[message.topic] = message
-            if len(retained) > MAX_RETAINED:
-                del retained[next(iter(retained))]
+            size += len(message.payload)
+            while len(retained) > MAX_RETAINED or size > MAX_RETAINED_BYTES:
+                size -= len(retained.pop(next(iter(retained))).payload)
+        self._retained_bytes[scope] = size
 
 
 def _as_published(client: Client, topic: str) -> bool:

@@ -17,19 +17,18 @@ from typing import Any, cast
 
 import structlog
 
-from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.errors import ServiceError
 from thingjobs.mqtt import jobs_topic
 from thingjobs.mqtt.access import Principal
 from thingjobs.mqtt.clients import Client
 from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed
-from thingjobs.mqtt.hub import Hub, announcements
+from thingjobs.mqtt.hub import Hub
 from thingjobs.mqtt.jobs_topic import Kind
 from thingjobs.mqtt.packets import Connect, Publish, Unsubscribe
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
 from thingjobs.mqtt.session_state import Delivery, SessionState
-from thingjobs.mqtt.topics import is_reserved, matches
+from thingjobs.mqtt.topics import is_reserved
 from thingjobs.wire import mqtt_payloads
 from thingjobs.wire.operation import Operation, Plane
 from thingjobs.wire.rest_json import operation_named
@@ -196,11 +195,9 @@ class Connection(asyncio.Protocol):
         hub.clients.add(client)
         self._client = client
         missed = await hub.wake_up(client) if present is not None and slept else ()
-        if self._closed:
-            return
         events = self.core.accept(client.session, self._loop.time(), session_present=present is not None)
         for notice in missed:
-            self._tell(client, notice)
+            hub.tell(client, notice)
         self._inbox.extend(events)
 
     def hand_over(self) -> None:
@@ -344,26 +341,9 @@ class Connection(asyncio.Protocol):
     def _reply(self, client: Client, publish: Publish, topic: str, payload: bytes) -> None:
         self.core.acknowledge(publish)
         if self._hub.access.may_receive(client.principal, topic):
-            delivery = self.core.deliver(topic, payload, self._granted_qos(client, topic))
+            delivery = self.core.deliver(topic, payload, client.granted_qos(topic) or 0)
             if delivery is Delivery.OVERFLOW:
                 self.evict()
-
-    def _granted_qos(self, client: Client, topic: str) -> int:
-        """The QoS this client subscribed to a topic with; 0 without a subscription."""
-        return max(
-            (
-                granted.qos
-                for topic_filter, granted in client.session.subscriptions.items()
-                if topic_filter == topic or matches(topic_filter, topic)
-            ),
-            default=0,
-        )
-
-    def _tell(self, client: Client, notice: PendingNotice) -> None:
-        """What a returning client missed, for its own subscriptions only."""
-        for topic, payload in announcements(notice):
-            if any(matches(f, topic) for f in client.session.subscriptions):
-                self.core.deliver(topic, payload, self._granted_qos(client, topic))
 
 
 _HANDLERS: Mapping[type[Event], Callable[[Connection, Any], None]] = {

@@ -78,6 +78,11 @@ class Hub:
                 for topic, payload in announcements(effect):
                     self.clients.announce(effect.scope, effect.thing_name, topic, payload)
 
+    def tell(self, client: Client, notice: PendingNotice) -> None:
+        """Tell a client that returned what it missed."""
+        for topic, payload in announcements(notice):
+            self.clients.tell(client, topic, payload)
+
     def announce(self, scope: ScopeId, topic: str, payload: bytes) -> None:
         """Publish an event of a job or an execution."""
         self.clients.broadcast(scope, topic, payload)
