@@ -17,6 +17,9 @@ from thingjobs.mqtt.topics import matches
 
 _LAST_PACKET_ID = 0xFFFF
 
+MAX_QUEUED_BYTES = 4_194_304
+"""Ours: payloads that may wait for one slow or absent client, so that sleepers do not fill the memory."""
+
 
 class Delivery(Enum):
     """What became of a message for the client."""
@@ -34,7 +37,15 @@ class Delivery(Enum):
 class SessionState:
     """One client's session. Idle, it is as small as its subscriptions."""
 
-    __slots__ = ("_last_packet_id", "_queue", "client_id", "expiry_seconds", "in_flight", "subscriptions")
+    __slots__ = (
+        "_last_packet_id",
+        "_queue",
+        "_queued_bytes",
+        "client_id",
+        "expiry_seconds",
+        "in_flight",
+        "subscriptions",
+    )
 
     def __init__(self, client_id: str, expiry_seconds: int = 0) -> None:
         self.client_id = client_id
@@ -42,6 +53,7 @@ class SessionState:
         self.subscriptions: dict[str, FilterRequest] = {}  # as granted
         self.in_flight: dict[int, Publish] = {}  # sent and not acknowledged, in the order of sending
         self._queue: deque[Publish] | None = None  # made when first needed: a deque is large
+        self._queued_bytes = 0  # of the payloads in it
         self._last_packet_id = 0
 
     @property
@@ -56,9 +68,12 @@ class SessionState:
         """
         if not message.qos or self.queued >= max_queued:
             return False
+        if self._queued_bytes + len(message.payload) > MAX_QUEUED_BYTES:
+            return False
         if self._queue is None:
             self._queue = deque()
         self._queue.append(message)
+        self._queued_bytes += len(message.payload)
         return True
 
     def send_again(self) -> None:
@@ -66,6 +81,7 @@ class SessionState:
         if self.in_flight:
             unacknowledged = (replace(message, dup=True) for message in self.in_flight.values())
             self._queue = deque((*unacknowledged, *(self._queue or ())))
+            self._queued_bytes = sum(len(message.payload) for message in self._queue)
             self.in_flight = {}
 
     def next_to_send(self) -> Publish | None:
@@ -73,6 +89,7 @@ class SessionState:
         if not self._queue:
             return None
         message = self._queue.popleft()
+        self._queued_bytes -= len(message.payload)
         if not self._queue:
             self._queue = None
         return message if message.packet_id else replace(message, packet_id=self.new_packet_id())
