@@ -122,11 +122,8 @@ class Executions:
     # --- a job's, in bulk ---------------------------------------------------------------------------
 
     def queue(self, job_key: JobKey, things: Sequence[tuple[ThingKey, str]], now: int) -> None:
-        """Queue one execution for each thing."""
-        self._db.run_many(
-            "queue_executions",
-            [{"job_key": job_key, "thing_key": key, "thing_name": name, "now": now} for key, name in things],
-        )
+        """Queue one execution for each thing, in their order."""
+        self._db.run("queue_executions", job_key=job_key, things=self._db.array(things), now=now)
 
     def record_removed(self, job_key: JobKey, things: Sequence[tuple[ThingKey, str]], now: int) -> None:
         """Store an execution that is REMOVED from the start for each thing."""

@@ -1,12 +1,14 @@
 -- name: pending_of_things
--- The pending executions of the things in :things ([scope, name] pairs), and the things that exist.
+-- The pending executions of the things in :things ([scope, name] pairs), and the things that exist. (Every
+-- job's key is above 0: that leads to the index of what is pending, past all that a thing has ever done.)
 SELECT t.scope, t.name, t.key,
        e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
        e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
 FROM json_each(:things) n
 JOIN thing t ON t.scope = json_extract(n.value, '$[0]') AND t.name = json_extract(n.value, '$[1]')
-LEFT JOIN job_execution e ON e.thing_key = t.key AND e.status IN ('QUEUED', 'IN_PROGRESS');
+LEFT JOIN job_execution e
+ ON e.thing_key = t.key AND e.job_key > 0 AND e.status IN ('QUEUED', 'IN_PROGRESS');
 
 -- name: named_executions
 -- For each [scope, thing name, job id, number or null] of :names the execution it means, newest if null.
@@ -27,15 +29,17 @@ JOIN job_execution e ON e.job_key = j.key AND e.thing_name = t.name AND e.thing_
 SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
        e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
-FROM job_execution e WHERE e.thing_key = :thing_key AND e.status IN ('QUEUED', 'IN_PROGRESS');
+FROM job_execution e
+WHERE e.thing_key = :thing_key AND e.job_key > 0 AND e.status IN ('QUEUED', 'IN_PROGRESS');
 
 -- name: pending_of_job_on
--- What the things in :things still have to do of one job.
+-- What the things in :things still have to do of one job. (CROSS JOIN because the things are few and the
+-- job may be large: SQLite would start at the job.)
 SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
        e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
 FROM json_each(:things) n
-JOIN job_execution e ON e.thing_key = n.value AND e.job_key = :job_key AND e.status IN ('QUEUED', 'IN_PROGRESS');
+CROSS JOIN job_execution e ON e.thing_key = n.value AND e.job_key = :job_key AND e.status IN ('QUEUED', 'IN_PROGRESS');
 
 -- name: execution_of_job
 -- One execution of a job on a thing; the newest if :execution_number is null.
@@ -48,13 +52,15 @@ WHERE e.job_key = :job_key AND e.thing_name = :thing_name AND e.thing_key = :thi
 ORDER BY e.execution_number DESC LIMIT 1;
 
 -- name: queue_executions
--- Queue an execution, numbered after the highest that its thing has of the job.
+-- Queue an execution for each [thing key, thing name] of :things, numbered after the highest that its thing
+-- has of the job. One statement: a third of the time of a thousand.
 INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version, retry_attempt,
                            force_canceled, queued_at, last_updated_at)
-SELECT :job_key, :thing_key, :thing_name,
+SELECT :job_key, json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'),
        coalesce((SELECT max(e.execution_number) FROM job_execution e
-                 WHERE e.job_key = :job_key AND e.thing_name = :thing_name), 0) + 1,
-       'QUEUED', 1, 0, 0, :now, :now;
+                 WHERE e.job_key = :job_key AND e.thing_name = json_extract(n.value, '$[1]')), 0) + 1,
+       'QUEUED', 1, 0, 0, :now, :now
+FROM json_each(:things) n ORDER BY n.key;
 
 -- name: insert_execution
 -- Store an execution that was decided elsewhere: a retry, or one that is REMOVED from the start.
@@ -82,24 +88,25 @@ SELECT job_key, min(deadline_at) FROM (
 GROUP BY job_key;
 
 -- name: overdue_of_job
--- A job's executions that are due to time out by :now, the longest due first.
+-- A job's executions that are due to time out by :now, the longest due first. (The + has the few that are
+-- due looked through, and not the many of the job.)
 SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
        e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
        e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
-FROM job_execution e WHERE e.deadline_at <= :now AND e.job_key = :job_key
-ORDER BY e.deadline_at, e.id LIMIT :limit;
+FROM job_execution e WHERE e.deadline_at <= :now AND +e.job_key = :job_key
+ORDER BY e.deadline_at, e.job_key, e.id LIMIT :limit;
 
 -- name: next_deadline_at
 -- When the first time-out after :now is due.
 SELECT min(deadline_at) FROM job_execution WHERE deadline_at > :now;
 
 -- name: newest_of_things
--- The status of the newest execution of a job for each of the things of :members that has one. Both
--- columns of the number's maximum are SQLite's: a bare column is taken from the row of the maximum.
+-- The status of the newest execution of a job for each of the things of :members that has one. (The status
+-- is of the row with the maximum, as SQLite has it. The + keeps it from looking through all jobs of a thing.)
 SELECT e.thing_key, e.status, max(e.execution_number)
 FROM json_each(:members) n
-JOIN job_execution e ON e.job_key = :job_key AND e.thing_name = json_extract(n.value, '$[1]')
- AND e.thing_key = json_extract(n.value, '$[0]')
+CROSS JOIN job_execution e ON e.job_key = :job_key AND e.thing_name = json_extract(n.value, '$[1]')
+ AND +e.thing_key = json_extract(n.value, '$[0]')
 GROUP BY e.thing_key;
 
 -- name: save_execution
