@@ -43,8 +43,9 @@ $(BENCH_VENV)/.installed: bench/requirements.txt
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
 
-regen: setup ## Write the wire shapes anew from the installed botocore
+regen: setup ## Write the wire shapes and the lifecycle page anew
 	$(BIN)/python tools/regen.py
+	$(BIN)/python tools/diagrams.py
 
 clean: ## Remove what the targets made, but no data
 	rm -rf $(VENV) $(BENCH_VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

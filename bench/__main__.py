@@ -15,6 +15,7 @@ from bench.context import FULL, QUICK, Context
 from bench.creation import create_job
 from bench.cycles import device_cycle, growth
 from bench.errors import BenchError
+from bench.lifecycle import lifecycle
 from bench.load import at_most, run
 from bench.machine import describe as describe_machine
 from bench.mqtt_connections import connect_storm, idle, notify
@@ -34,6 +35,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "listing": listing,
     "create-job": create_job,
     "growth": growth,
+    "lifecycle": lifecycle,
     "mqtt-cycle": mqtt_cycle,
     "notify": notify,
     "connect-storm": connect_storm,

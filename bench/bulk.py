@@ -1,16 +1,19 @@
 """Fills a data directory in the process, where a million API calls would take too long.
 
 Run by the interpreter of the project's own environment, because it imports thingjobs:
-``.venv/bin/python -m bench.bulk --data DIR --things N --group NAME --executions N``.
+``.venv/bin/python -m bench.bulk --help``.
 """
 
 import argparse
 import itertools
+import json
+import statistics
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from thingjobs.auth.keys import DEFAULT_ACCOUNT
 from thingjobs.domain.arn import thing_group_arn
@@ -25,11 +28,33 @@ from thingjobs.store.store import FILE_NAME
 from thingjobs.store.tx import Tx
 from thingjobs.wire.shapes import iot, iot_jobs_data
 
+Report = Literal["IN_PROGRESS", "SUCCEEDED"]
+
 REGION = "us-east-1"
 IN_ONE_TRANSACTION = 2_000
 REPORTS_IN_ONE_SET = 500
 TICK = 60_000
 DOCUMENT = '{"operation":"bench"}'
+
+
+def bulk_open(data_dir: Path, group: str, *, queued: int, due: int, due_in_seconds: int) -> dict[str, float]:
+    """Store a job ``{group}-open`` whose executions are open, on a group that ``bulk_load`` made.
+
+    - ``queued``: so many are QUEUED, handed out by ticks of the rollout, which are timed.
+    - ``due``: so many are IN_PROGRESS, and their time-out is ``due_in_seconds`` from the end of the loading.
+
+    Gives what was measured: ``tick_ms`` (median) and ``worst_tick_ms``, commits included, and ``due_at``.
+    """
+    lock = lock_directory(data_dir)
+    database = connect(data_dir / FILE_NAME, read_only=False)
+    loader = _Loader(Tx(database), group)
+    measured = loader.open_job(f"{group}-open", queued or due)
+    if due:
+        measured["due_at"] = loader.start_all(f"{group}-open", due, due_in_seconds)
+    database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.connection.close()
+    lock.close()
+    return measured
 
 
 def bulk_load(data_dir: Path, things: int, group: str, executions: int) -> None:
@@ -114,12 +139,41 @@ class _Loader:
                 jobs.cancel_job(self._call(), self._tx, iot.CancelJobRequest(job_id=job_id))
         return reported
 
-    def _report(self, job_id: str, first: int, last: int) -> None:
+    def open_job(self, job_id: str, count: int) -> dict[str, float]:
+        """Roll a job out to the first ``count`` things of the group; how long the ticks took."""
+        with self._transaction():
+            jobs.create_job(
+                self._call(),
+                self._tx,
+                iot.CreateJobRequest(
+                    job_id=job_id,
+                    targets=[thing_group_arn(self._scope, self._group)],
+                    document=DOCUMENT,
+                    timeout_config=iot.TimeoutConfig(in_progress_timeout_in_minutes=1),
+                ),
+            )
+            key = self._tx.jobs.key(self._scope.id, job_id)
+            assert key is not None
+        ticks = []
+        while self._tx.jobs.counters(key)[ExecutionStatus.QUEUED] < count:
+            start = time.perf_counter()
+            self._tick(key)
+            ticks.append((time.perf_counter() - start) * 1000)
+        return {"tick_ms": statistics.median(ticks or [0]), "worst_tick_ms": max(ticks, default=0)}
+
+    def start_all(self, job_id: str, count: int, due_in_seconds: int) -> float:
+        """Have the first ``count`` things start the job, so that all time out at one instant; when, in s."""
+        self._now = time.time_ns() // 1_000_000 + (due_in_seconds - 60) * 1000
+        for first in range(0, count, REPORTS_IN_ONE_SET):
+            self._report(job_id, first, min(first + REPORTS_IN_ONE_SET, count), "IN_PROGRESS")
+        return self._now / 1000 + 60
+
+    def _report(self, job_id: str, first: int, last: int, status: Report = "SUCCEEDED") -> None:
         commands = [
             Command(
                 self._scope.id,
                 iot_jobs_data.UpdateJobExecutionRequest(
-                    job_id=job_id, thing_name=self._name(number), status="SUCCEEDED"
+                    job_id=job_id, thing_name=self._name(number), status=status
                 ),
             )
             for number in range(first, last)
@@ -157,11 +211,20 @@ def _new_id() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--things", type=int, required=True)
+    parser.add_argument("--things", type=int, default=0, help="register so many, with --executions finished")
     parser.add_argument("--group", required=True)
-    parser.add_argument("--executions", type=int, required=True)
+    parser.add_argument("--executions", type=int, default=0)
+    parser.add_argument("--queued", type=int, default=0, help="leave so many executions of one job queued")
+    parser.add_argument("--due", type=int, default=0, help="leave so many executions to time out")
+    parser.add_argument("--due-in", type=int, default=60, metavar="SECONDS")
     args = parser.parse_args()
-    bulk_load(args.data, args.things, args.group, args.executions)
+    if args.things:
+        bulk_load(args.data, args.things, args.group, args.executions)
+    if args.queued or args.due:
+        measured = bulk_open(
+            args.data, args.group, queued=args.queued, due=args.due, due_in_seconds=args.due_in
+        )
+        print(json.dumps(measured))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What every scenario is given: how much to do, where, and on which cores."""
 
+import json
 import subprocess
 import time
 from collections.abc import Sequence
@@ -92,11 +93,17 @@ class Context:
         return self._loaded
 
     def load(self, data: Path, things: int, group: str, executions: int) -> None:
-        """Fill ``data`` through ``bench.bulk``, in the project's environment."""
+        """Fill ``data`` with things, and finished executions on them."""
         start = time.perf_counter()
-        sizes = ["--things", str(things), "--group", group, "--executions", str(executions)]
+        self.bulk(data, group, things=things, executions=executions)
+        spent = time.perf_counter() - start
+        self.say(f"loaded {things:,} things and {executions:,} executions in {spent:.0f} s")
+
+    def bulk(self, data: Path, group: str, **sizes: int) -> dict[str, float]:
+        """Run ``bench.bulk`` on ``data`` in the project's environment; what it measured."""
+        options = [f"--{name.replace('_', '-')}={value}" for name, value in sizes.items()]
         ended = subprocess.run(
-            [program("python"), "-m", "bench.bulk", "--data", str(data), *sizes],
+            [program("python"), "-m", "bench.bulk", "--data", str(data), "--group", group, *options],
             capture_output=True,
             text=True,
             timeout=BULK_SECONDS,
@@ -105,8 +112,8 @@ class Context:
         if ended.returncode != 0:
             last = (ended.stderr.strip().splitlines() or ["no output"])[-1]
             raise BenchError(f"bulk loader: {last}")
-        spent = time.perf_counter() - start
-        self.say(f"loaded {things:,} things and {executions:,} executions in {spent:.0f} s")
+        measured: dict[str, float] = json.loads(ended.stdout or "{}")
+        return measured
 
 
 def group_name(things: int) -> str:

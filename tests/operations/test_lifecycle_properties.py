@@ -42,6 +42,8 @@ class Lifecycle(RuleBasedStateMachine):
         self.world.things(*THINGS, group="g0")
         self._seen: dict[int, tuple[int, str]] = {}
         self._over: dict[str, str] = {}
+        self._told: set[tuple[str, str, int]] = set()
+        self._told_jobs: dict[str, set[str]] = {}
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
@@ -195,7 +197,7 @@ class Lifecycle(RuleBasedStateMachine):
         found = rows(self.world.tx, "SELECT id, version, status FROM job_execution")
         now = {id_: (version, status) for id_, version, status in found}
         for id_, (version, status) in now.items():
-            was_version, was_status = self._seen.get(id_, (1, status))
+            was_version, was_status = self._seen.get(id_, (1, "QUEUED"))
             assert version >= was_version
             if was_status in TERMINAL:
                 assert (version, status) == (was_version, was_status)
@@ -260,6 +262,28 @@ class Lifecycle(RuleBasedStateMachine):
             self.world.tx,
             "SELECT 1 FROM job WHERE next_schedule_at NOT NULL AND status IN ('COMPLETED', 'CANCELED')",
         )
+
+    @invariant()
+    def every_end_is_told_once(self) -> None:
+        """A deleted execution's number may be used again, and so may a deleted job's id."""
+        for topic, payload in self.world.events():
+            _, job, operation = topic.split("/")
+            if payload["eventType"] == "JOB":
+                assert operation not in self._told_jobs.setdefault(job, set())
+                self._told_jobs[job].add(operation)
+                if operation == "deleted":
+                    del self._told_jobs[job]
+                    self._told = {told for told in self._told if told[0] != job}
+                continue
+            told = (job, payload["thingArn"], payload["executionNumber"])
+            if operation == "deleted":
+                self._told.discard(told)
+            else:
+                assert told not in self._told
+                assert "completed" not in self._told_jobs.get(job, ())
+                self._told.add(told)
+        for job, status in rows(self.world.tx, "SELECT job_id, status FROM job"):
+            assert (status == "COMPLETED") is ("completed" in self._told_jobs.get(job, ()))
 
     @invariant()
     def devices_see_what_they_may_report_on(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from thingjobs.domain.errors import InvalidRequest
-from thingjobs.operations import jobs, schedules
+from thingjobs.operations import jobs, schedules, things
 from thingjobs.wire.shapes import iot
 from world import World, abort, retry
 
@@ -314,6 +314,16 @@ def test_who_joins_between_windows_gets_it_at_the_next_opening(world: World) -> 
     assert world.executions("j1", "t4") == []
     assert world.executions("j1", "t1") == ["SUCCEEDED", "QUEUED"]
     assert world.counted("j1") == {"succeeded": 1, "queued": 4}
+
+
+def test_who_joined_between_windows_and_is_deleted_gets_nothing(world: World) -> None:
+    world.continuous("j1", "g1", schedulingConfig=windowed(world))
+    world.wind(3 * HOUR)
+    world.things("t3", "t4", group="g1")
+    things.delete_thing(world.call, world.tx, iot.DeleteThingRequest(thing_name="t3"))
+    world.wind(DAY)
+    assert world.executions("j1", "t3") == []
+    assert world.executions("j1", "t4") == ["QUEUED"]
 
 
 def test_very_many_who_joined_between_windows_are_worked_off_in_pieces(world: World) -> None:

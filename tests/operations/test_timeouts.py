@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from thingjobs.domain.errors import InvalidRequest, InvalidStateTransition
+from thingjobs.domain.errors import InvalidRequest, InvalidStateTransition, TerminalStateReached
 from thingjobs.operations import background
+from thingjobs.operations.device import Command, DeviceOperations, Request
+from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.timeouts import TIMED_OUT_AT_ONCE
-from thingjobs.wire.shapes import iot
+from thingjobs.wire.shapes import iot, iot_jobs_data
 from world import NOON, World, abort, names, retry
 
 
@@ -112,6 +114,24 @@ def test_start_next_gives_the_retry_of_what_is_overdue(world: World) -> None:
     assert (started.execution_number, started.version_number) == (2, 2)
     assert world.executions("j1", "t1") == ["TIMED_OUT", "IN_PROGRESS"]
     assert world.execution("j1", "t1").approximate_seconds_before_timed_out == 60
+
+
+def test_readers_see_what_is_overdue_as_timed_out(world: World) -> None:
+    """spec: lifecycle 4"""
+    world.job("j1", "t1", timeoutConfig=timeout(1))
+    world.device("t1").start_next()
+    world.skip(1)
+    operations = DeviceOperations(DeviceDocuments())
+    scope = world.call.scope.id
+
+    def look_up(request: Request) -> object:
+        return operations.look_up(world.tx, Command(scope, request), world.now)
+
+    pending = look_up(iot_jobs_data.GetPendingJobExecutionsRequest(thing_name="t1"))
+    assert pending == iot_jobs_data.GetPendingJobExecutionsResponse(in_progress_jobs=[], queued_jobs=[])
+    with pytest.raises(TerminalStateReached):
+        look_up(iot_jobs_data.DescribeJobExecutionRequest(thing_name="t1", job_id="j1"))
+    assert world.executions("j1", "t1") == ["IN_PROGRESS"]
 
 
 def test_operators_cannot_cancel_what_is_overdue(world: World) -> None:

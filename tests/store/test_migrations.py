@@ -74,3 +74,52 @@ def test_every_block_of_sql_is_understood_by_the_database() -> None:
 def _parameters(sql: str) -> list[str]:
     words = sql.replace("(", " ").replace(")", " ").replace(",", " ").replace("+", " ").split()
     return [word.strip(";")[1:] for word in words if word.startswith(":")]
+
+
+def test_data_of_the_first_version_goes_on_where_it_was() -> None:
+    """Deadlines are found, schedules looked at as soon as the program runs."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    database = Database(connection, read_blocks(DIALECT))
+    migrate(database, migrations()[:1])
+    connection.execute("INSERT INTO scope VALUES (1, '123456789012', 'us-east-1')")
+    schedule = (
+        '{"start_time":"2027-01-01T10:00","end_time":null,"end_behavior":null,"maintenance_windows":[%s]}'
+    )
+    windows = schedule % '{"start_time":"cron(0 2 ? * SUN *)","duration_in_minutes":60}'
+    ending = (
+        '{"start_time":null,"end_time":"2027-01-01T10:00","end_behavior":"CANCEL","maintenance_windows":[]}'
+    )
+    for key, (status, config) in enumerate(
+        [("IN_PROGRESS", None), ("SCHEDULED", windows), ("IN_PROGRESS", ending), ("COMPLETED", ending)], 1
+    ):
+        connection.execute(
+            "INSERT INTO job (key, scope, job_id, status, target_selection, scheduling_config,"
+            " force_canceled, created_at, last_updated_at)"
+            " VALUES (?, 1, 'j' || ?, ?, 'CONTINUOUS', ?, 0, 5, 5)",
+            (key, key, status, config),
+        )
+    for number, (status, deadline, step) in enumerate(
+        [("IN_PROGRESS", 7, 6), ("IN_PROGRESS", None, 9), ("IN_PROGRESS", None, None), ("QUEUED", 8, 8)], 1
+    ):
+        connection.execute(
+            "INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version,"
+            " retry_attempt, force_canceled, queued_at, last_updated_at, in_progress_deadline_at,"
+            " step_deadline_at) VALUES (1, ?, 't' || ?, 1, ?, 1, 0, 0, 5, 5, ?, ?)",
+            (number, number, status, deadline, step),
+        )
+    migrate(database)
+    assert connection.execute("SELECT deadline_at FROM job_execution ORDER BY id").fetchall() == [
+        (6,),
+        (9,),
+        (None,),
+        (None,),
+    ]
+    jobs = connection.execute(
+        "SELECT phase, has_windows, end_at, next_schedule_at FROM job ORDER BY key"
+    ).fetchall()
+    assert jobs == [
+        ("OPEN", 0, None, None),
+        ("WAITING", 1, None, 5),
+        ("OPEN", 0, 1_798_797_600_000, 5),
+        ("OPEN", 0, 1_798_797_600_000, None),
+    ]

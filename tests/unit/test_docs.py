@@ -1,8 +1,10 @@
-"""The documentation agrees with the code: settings, operations, dependencies, endpoints, metrics, links."""
+"""The documentation agrees with the code: settings, operations, quotas, endpoints, metrics, layers, links."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
@@ -11,13 +13,25 @@ from typing import Any, cast, get_args
 
 import pytest
 
+from thingjobs.auth import sigv4_query
 from thingjobs.auth.keys import Role, may
+from thingjobs.auth.throttle import Throttle
 from thingjobs.cli import app
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, REQUEST_RATES
 from thingjobs.metrics import Metrics
+from thingjobs.mqtt.access import ByRole
+from thingjobs.mqtt.clients import MAX_RETAINED, MAX_RETAINED_BYTES
+from thingjobs.mqtt.connection import MAX_UNSENT
+from thingjobs.mqtt.hub import Hub
+from thingjobs.mqtt.limits import Limits
+from thingjobs.mqtt.session_state import MAX_QUEUED_BYTES
 from thingjobs.operations.catalog import CONTROL, DEVICE
+from thingjobs.operations.planes import DevicePlane, Notifications
 from thingjobs.settings import Settings
 from thingjobs.store.batcher import Statistics
 from thingjobs.store.store import Store
+from thingjobs.wire import mqtt_payloads
+from thingjobs.wire.errors import ANSWERS, answer_for
 from thingjobs.wire.operation import Plane
 from thingjobs.wire.routes import OPERATIONS
 
@@ -51,6 +65,10 @@ def names(text: str) -> list[str]:
     return [name for row in rows(text) for name in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
 def must_be(shown: list[str], expected: list[str], where: str) -> None:
     assert shown == expected, "\n".join([f"{where} must have:", *expected])
 
@@ -63,9 +81,8 @@ def documented_settings(command: str, *, shared: bool) -> Iterator[str]:
     of_both = {field.name for field in fields(Settings)}
     for argument in app[command].assemble_argument_collection():
         if argument.keys and (argument.keys[0] in of_both) is shared:
-            (flag,) = argument.names
             columns = (
-                f"`{flag}`",
+                ", ".join(f"`{flag}`" for flag in argument.names),
                 f"`THINGJOBS_{argument.keys[0].upper()}`",
                 kind_of_value(argument),
                 shown_default(argument.field_info.default),
@@ -77,6 +94,8 @@ def documented_settings(command: str, *, shared: bool) -> Iterator[str]:
 def kind_of_value(argument: Any) -> str:
     if choices := argument.get_choices():
         return ", ".join(f"`{choice}`" for choice in choices)
+    if argument.hint == dict[str, int]:
+        return "integers by name"
     (hint,) = {argument.hint, *get_args(argument.hint)} & {Path, int, str, bool}
     kind = {Path: "path", int: "integer", str: "text", bool: "switch"}[hint]
     bounds = [f", {rule.gte}–{rule.lte}" for rule in argument.parameter.validator]
@@ -84,9 +103,9 @@ def kind_of_value(argument: Any) -> str:
 
 
 def shown_default(default: object) -> str:
-    if default is None or default == ():
+    if default is None or default == () or default == {}:
         return "–"
-    return "off" if default is False else f"`{default}`"
+    return {True: "on", False: "off"}[default] if isinstance(default, bool) else f"`{default}`"
 
 
 @pytest.mark.parametrize(
@@ -101,6 +120,36 @@ def shown_default(default: object) -> str:
 def test_every_setting_is_documented_as_it_is(heading: str, command: str, shared: bool) -> None:
     page = section(read("docs/configuration.md"), heading)
     must_be(rows(page), list(documented_settings(command, shared=shared)), f"configuration.md, {heading}")
+
+
+def test_every_quota_is_documented_with_its_default() -> None:
+    expected = {
+        f"`{each.name}`": f"`{getattr(DEFAULT_QUOTAS, each.name)}`" for each in fields(DEFAULT_QUOTAS)
+    }
+    shown = rows(section(read("docs/configuration.md"), "## Quotas"))
+    assert {name: default for name, default, _ in map(cells, shown)} == expected
+
+
+def test_every_request_rate_is_documented_with_its_default() -> None:
+    expected = {f"`{name}`": f"`{rate}`" for name, rate in REQUEST_RATES.items()}
+    shown = rows(section(read("docs/configuration.md"), "## Request rates"))
+    assert {name: default for name, default, _ in map(cells, shown)} == expected
+
+
+def commands(of: Any, *names: str) -> Iterator[str]:
+    for name in of:
+        if name.startswith("-"):
+            continue
+        if list(of[name]) == ["--help", "-h", "--version"]:
+            yield " ".join((*names, name))
+        else:
+            yield from commands(of[name], *names, name)
+
+
+def test_every_command_is_documented() -> None:
+    page = section(read("docs/configuration.md"), "## Other commands")
+    shown = {re.sub(r" [A-Z_]+", "", name.removeprefix("thingjobs ")) for name in names(page)}
+    assert shown | {"dev", "serve"} == set(commands(app))
 
 
 # --- operations -----------------------------------------------------------------------------------
@@ -149,26 +198,57 @@ def test_every_dependency_says_why(heading: str, keys: tuple[str, ...]) -> None:
 
 
 def test_every_endpoint_of_ours_is_documented() -> None:
-    served = re.findall(r'\("(?:GET|POST)", b"(/-/[^"]+)"\)', (SOURCE / "http" / "admin.py").read_text())
+    served = re.findall(r'\("(GET|POST)", b"(/-/[^"]+)"\)', (SOURCE / "http" / "admin.py").read_text())
     page = section(read("docs/operations.md"), "## Health and readiness")
-    must_be(names(page), served, "operations.md, health and readiness")
+    shown = [(method, name.strip("`")) for name, method, *_ in map(cells, rows(page))]
+    assert sorted(shown) == sorted(served)
 
 
 def test_every_metric_is_documented() -> None:
     class NoStore:
         statistics = (Statistics(), Statistics())
 
-    text = Metrics(cast(Store, NoStore())).text().decode()
+    hub = Hub(
+        ByRole(), cast(DevicePlane, None), cast(Notifications, None), Throttle(None, lambda: 0.0), lambda: 0
+    )
+    text = Metrics(cast(Store, NoStore()), hub).text().decode()
     served = {
-        name for name in re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE) if not name.endswith("_created")
+        (f"`{name}`", kind)
+        for name, kind in re.findall(r"^# TYPE (\w+) (\w+)", text, re.MULTILINE)
+        if not name.endswith("_created")
     }
-    assert set(names(section(read("docs/operations.md"), "## Metrics"))) == served
+    page = section(read("docs/operations.md"), "## Metrics")
+    assert {(name, kind) for name, kind, _ in map(cells, rows(page))} == served
 
 
 def test_every_event_of_the_log_is_documented() -> None:
     code = "".join(file.read_text(encoding="utf-8") for file in SOURCE.rglob("*.py"))
     logged = set(re.findall(r'\blog\.\w+\)?\(\s*"(\w+)"', code))
     assert set(names(section(read("docs/operations.md"), "## Logs"))) == logged
+
+
+# --- MQTT -------------------------------------------------------------------------------------------
+
+
+def test_every_limit_of_mqtt_is_documented_with_its_value() -> None:
+    limits = Limits()
+    page = section(read("docs/mqtt.md"), "## Limits")
+    shown = {name.strip("`"): limit.split(" ")[0] for name, limit, *_ in map(cells, rows(page))}
+    assert shown == {name: f"{getattr(limits, name):,}" for name in Limits.__struct_fields__}
+
+
+def test_other_bounds_of_mqtt_are_documented() -> None:
+    page = read("docs/mqtt.md")
+    for size in (MAX_RETAINED_BYTES, MAX_QUEUED_BYTES, MAX_UNSENT):
+        assert f" {size >> 20} MiB" in page
+    for count in (MAX_RETAINED, mqtt_payloads.MAX_CLIENT_TOKEN, sigv4_query.MAX_EXPIRES_SECONDS):
+        assert f" {count:,} " in page
+
+
+def test_every_code_of_a_rejection_is_documented() -> None:
+    codes = {answer.mqtt_code for answer in (*ANSWERS.values(), answer_for(Exception()))}
+    never_sent = {"InvalidTopic"}
+    assert set(names(section(read("docs/mqtt.md"), "## Topics of the Jobs service"))) >= codes - never_sent
 
 
 # --- the house ----------------------------------------------------------------------------------------
@@ -180,14 +260,26 @@ def test_house_shows_every_package_and_module() -> None:
     there = {
         path.name for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    assert there - {"__init__.py", "__main__.py"} <= shown.keys()
-    assert {name for name, what in shown.items() if not what.startswith("being built")} <= there
+    assert shown.keys() == there - {"__init__.py", "__main__.py"}
+
+
+def test_layers_shown_are_those_that_are_checked() -> None:
+    contracts = tomllib.loads(read("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = [contract["layers"] for contract in contracts if contract["type"] == "layers"]
+    expected = " → ".join(layer.replace("thingjobs.", "").replace("|", "·") for layer in layers)
+    assert f"```text\n{expected}\n```" in section(read("docs/architecture.md"), "## Who may import whom")
 
 
 def test_every_table_of_the_store_is_shown() -> None:
     schema = (SOURCE / "store" / "schema.sqlite.sql").read_text(encoding="utf-8")
     page = section(read("docs/architecture.md"), "## The store")
     must_be(names(page), re.findall(r"CREATE TABLE (\w+)", schema), "architecture.md, the store")
+
+
+def test_lifecycle_is_what_the_rules_say() -> None:
+    tool = ROOT / "tools" / "diagrams.py"
+    done = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # --- decisions and links --------------------------------------------------------------------------------

@@ -76,7 +76,7 @@ class Client:
             (
                 granted.qos
                 for topic_filter, granted in self.session.subscriptions.items()
-                if topic_filter == topic or matches(topic_filter, topic)
+                if topic_filter == topic or (has_wildcard(topic_filter) and matches(topic_filter, topic))
             ),
             default=None,
         )

@@ -67,14 +67,6 @@ class Endings:
         criteria = job.abort if after.status in EVALUATED_AFTER else None
         return self._follow(job, criteria, after, self._due_retry(job, after))
 
-    def queued(self, job_key: JobKey, count: int) -> None:
-        """Executions were queued, or came to be, other than by a retry."""
-        self._count(job_key, ExecutionStatus.QUEUED, count)
-
-    def recorded_removed(self, job_key: JobKey, count: int) -> None:
-        """Executions were stored that are REMOVED from the start."""
-        self._count(job_key, ExecutionStatus.REMOVED, count)
-
     def deleted(self, execution: JobExecution) -> None:
         self._count(execution.job_key, execution.status, -1)
         job = self.facts[execution.job_key]

@@ -47,7 +47,7 @@ def _next_phase(job: Job, now: int) -> Phase:
 
 
 def _change(tx: Tx, was: Job, job: Job, *, spread: bool, now: int) -> None:
-    if (was.phase in HIDDEN) != (job.phase in HIDDEN):
+    if was.phase is not Phase.WAITING and (was.phase in HIDDEN) != (job.phase in HIDDEN):
         tx.record(VisibilityChanged(job.scope))
     match job.phase:
         case Phase.OPEN if was.phase is Phase.WAITING:

@@ -11,9 +11,9 @@ DELETE FROM job_thing_mark WHERE job_key = :job_key AND mark = :mark AND thing_k
 DELETE FROM job_thing_mark WHERE job_key = :job_key AND mark = :mark;
 
 -- name: marked_things
--- Which of the things of :members are marked.
+-- Which of the things of :members are marked. (CROSS JOIN because the marks of a job may be many.)
 SELECT m.thing_key FROM json_each(:members) n
-JOIN job_thing_mark m ON m.job_key = :job_key AND m.mark = :mark
+CROSS JOIN job_thing_mark m ON m.job_key = :job_key AND m.mark = :mark
  AND m.thing_key = json_extract(n.value, '$[0]');
 
 -- name: marks_page
@@ -47,6 +47,6 @@ WITH RECURSIVE up (thing_key, key, parent_key) AS (
 SELECT up.thing_key FROM up JOIN job_target t
  ON t.job_key = :job_key AND t.group_key = up.key AND t.position < :before
 UNION
-SELECT t.thing_key FROM json_each(:members) n
-JOIN job_target t ON t.job_key = :job_key AND t.thing_key = json_extract(n.value, '$[0]')
- AND t.position < :before;
+SELECT t.thing_key FROM job_target t
+WHERE t.job_key = :job_key AND t.position < :before
+  AND t.thing_key IN (SELECT json_extract(n.value, '$[0]') FROM json_each(:members) n);

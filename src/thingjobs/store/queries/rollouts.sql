@@ -38,5 +38,6 @@ DELETE FROM rollout WHERE key = :key;
 DELETE FROM rollout WHERE job_key = :job_key;
 
 -- name: count_jobs_rolling_out
--- Jobs of a scope with a rollout that is not finished.
-SELECT count(DISTINCT r.job_key) FROM rollout r JOIN job j ON j.key = r.job_key WHERE j.scope = :scope;
+-- Jobs of a scope with a rollout that is not finished, nor waiting for a window.
+SELECT count(DISTINCT r.job_key) FROM rollout r JOIN job j ON j.key = r.job_key
+WHERE j.scope = :scope AND j.status <> 'SCHEDULED';
