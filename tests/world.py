@@ -25,6 +25,7 @@ from factories import (
 )
 from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.model import ScopeId
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.operations import background, event_configurations, events, job_executions, jobs
 from thingjobs.operations.call import Call
 from thingjobs.operations.device import DeviceOperations
@@ -43,10 +44,10 @@ Told = list[tuple[list[str] | None, str | None]]
 class World:
     """Everything happens in one transaction; ``call.now`` is the time."""
 
-    def __init__(self, *, spread: bool = False) -> None:
+    def __init__(self, *, spread: bool = False, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self.tx = Tx(memory_database())
         self.tx.begin()
-        self.call: Call = replace(a_call(self.tx, NOON), spread=spread)
+        self.call: Call = replace(a_call(self.tx, NOON), spread=spread, quotas=quotas)
         self._operations = DeviceOperations(DeviceDocuments())
         self._notifiers: dict[str, Notifier] = {}
 
@@ -58,7 +59,7 @@ class World:
 
     def work_off(self) -> None:
         """Do all that is due now, as the engine does."""
-        while pieces := background.due(self.tx, self.now, spread=self.call.spread):
+        while pieces := background.due(self.tx, self.now, spread=self.call.spread, quotas=self.call.quotas):
             for piece in pieces:
                 piece(self.tx, self.now)
 

@@ -45,6 +45,7 @@ from thingjobs.domain.model import (
     TargetSelection,
     ThingKey,
 )
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from thingjobs.domain.retry import FIRST_ATTEMPT, next_attempt
 from thingjobs.domain.rollout_rate import Minute, plan_slice, rate_per_minute
 from thingjobs.domain.schedule import (
@@ -90,8 +91,9 @@ def job_diagram() -> str:
             after = outcome(act, job)
             if isinstance(after, Job) and after.status is not status:
                 edges.append((status, after.status, name))
-        if jobs.is_retired(job, job.last_updated_at + jobs.RETAINED_MS):
-            edges.append((status, "[*]", f"{jobs.RETAINED_MS // 86_400_000} days later"))
+        days = DEFAULT_QUOTAS.retention_days
+        if jobs.is_retired(job, DEFAULT_QUOTAS, job.last_updated_at + days * jobs.DAY_MS):
+            edges.append((status, "[*]", f"{days} days later"))
     edges.append((JobStatus.DELETION_IN_PROGRESS, "[*]", "all executions are deleted"))
     return diagram(edges)
 

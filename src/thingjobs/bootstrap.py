@@ -34,6 +34,7 @@ from thingjobs.operations.notifications import Notifier
 from thingjobs.operations.planes import ControlPlane, DevicePlane, Notifications
 from thingjobs.settings import DevSettings, ServeSettings
 from thingjobs.store.store import Store
+from thingjobs.wire.operation import Plane
 from thingjobs.wire.routes import OPERATIONS
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -101,7 +102,7 @@ async def _serve(
     quotas = _quotas(settings.quota)
     throttle = Throttle(_rates(settings), time.monotonic)
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
-    engine = Engine(clock)
+    engine = Engine(clock, quotas)
     documents = DeviceDocuments()
     notifier = Notifier(documents)
     publishers: list[Callable[[Sequence[Effect]], None]] = [engine.publish]
@@ -160,7 +161,8 @@ def _quotas(overrides: Mapping[str, int]) -> Quotas:
 
 def _rates(settings: DevSettings | ServeSettings) -> Mapping[str, int] | None:
     """Requests per second, None if they are not limited. Errors: Refused for an unknown operation."""
-    known = [*REQUEST_RATES, *(operation.name for operation in OPERATIONS)]
+    control = (operation.name for operation in OPERATIONS if operation.plane is Plane.CONTROL)
+    known = [*REQUEST_RATES, *control]
     _check_overrides("rate", settings.rate, known)
     return {**REQUEST_RATES, **settings.rate} if settings.request_rates else None
 

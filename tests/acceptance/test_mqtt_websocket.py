@@ -250,7 +250,7 @@ def test_presigned_query_opens_nothing_else(served: Served) -> None:
 
 
 @pytest.mark.parametrize("version", Version)
-def test_reader_listens_and_publishes_nothing(
+def test_reader_looks_and_changes_nothing(
     served: Served, unique: Unique, opened: Opened, version: Version
 ) -> None:
     """spec: device-plane 8.1, 8.2"""
@@ -263,6 +263,8 @@ def test_reader_listens_and_publishes_nothing(
     job = fleet.job(thing)
     assert reader.expect_notify() == {"QUEUED": [job]}
     assert reader.expect_notify_next() == (job, "QUEUED")
+    assert [each["jobId"] for each in reader.accepted("get")["queuedJobs"]] == [job]
+    assert reader.accepted(f"{job}/get")["execution"]["jobId"] == job
     for topic in (reader.topic("start-next"), reader.topic(f"{job}/update"), "a/b"):
         if version is V5:
             assert reader.publish(topic, b'{"status":"FAILED"}') == ReasonCode.NOT_AUTHORIZED

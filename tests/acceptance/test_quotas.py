@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from mqtt_client import Devices
 from servers import Server
 from thingjobs.auth.keys import FILE_NAME, AccessKeys
+from thingjobs.mqtt.packets import Publish, Version
+from thingjobs.mqtt.reasons import ReasonCode
 
 
 def refusal_of(call: Any, **members: Any) -> Any:
@@ -77,3 +80,27 @@ def test_request_rates_are_not_enforced_in_dev(tmp_path: Path) -> None:
         iot = server.client("iot")
         codes = {refusal_of(iot.describe_job, jobId="nope")["Error"]["Code"] for _ in range(30)}
         assert codes == {"ResourceNotFoundException"}
+
+
+def test_the_rates_of_mqtt_refuse_and_disconnect(tmp_path: Path) -> None:
+    """spec: quotas 4 and 5"""
+    options = ("--request-rates", "--rate.MqttConnect=2", "--rate.MqttPublish=3")
+    with Server(tmp_path / "data", *options) as server, Devices(server.mqtt_port, Version.V5) as devices:
+        first = devices.connect("one")
+        devices.connect("two")
+        refused = devices.open()
+        assert refused.connect("three").code == ReasonCode.CONNECTION_RATE_EXCEEDED
+        for _ in range(4):
+            first.send(Publish("a/b", b"x"))
+        assert first.expect_end() == ReasonCode.MESSAGE_RATE_TOO_HIGH
+
+
+def test_registry_quotas_can_be_raised(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", "--quota.attributes_without_thing_type=4") as server:
+        iot = server.client("iot")
+        four = dict.fromkeys("abcd", "x")
+        iot.create_thing(thingName="t", attributePayload={"attributes": four})
+        refused = refusal_of(
+            iot.create_thing, thingName="u", attributePayload={"attributes": {**four, "e": "x"}}
+        )
+        assert refused["Error"]["Message"].endswith("without a thing type is 4")

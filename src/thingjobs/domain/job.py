@@ -10,7 +10,7 @@ from thingjobs.domain.model import Job, JobStatus, Sweep, Target, TargetSelectio
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 
 OPEN = frozenset({JobStatus.SCHEDULED, JobStatus.IN_PROGRESS})
-RETAINED_MS = 730 * 86_400_000
+DAY_MS = 86_400_000
 SWEPT_AT_ONCE = 5_000
 """Open executions up to which a cancel or delete is finished before it is answered."""
 
@@ -29,13 +29,13 @@ def check_room(quotas: Quotas, selection: TargetSelection, *, active: int, concu
         )
 
 
-def is_retired(job: Job, now: int) -> bool:
+def is_retired(job: Job, quotas: Quotas, now: int) -> bool:
     """Whether a finished job is so old that it is not kept any longer.
 
     Source: service documentation, "jobs limits": completed and canceled jobs are kept for two years.
     """
     finished = job.status in (JobStatus.COMPLETED, JobStatus.CANCELED)
-    return finished and job.sweep is None and job.last_updated_at + RETAINED_MS <= now
+    return finished and job.sweep is None and job.last_updated_at + quotas.retention_days * DAY_MS <= now
 
 
 def check_updatable(job: Job) -> None:

@@ -19,6 +19,15 @@ class Quotas:
     concurrent_jobs: int = 100
     jobs_in_deletion: int = 10
     targets_per_job: int = 100
+    retention_days: int = 730
+    tags_per_resource: int = 50
+    attributes_without_thing_type: int = 3
+    attributes_per_thing: int = 50
+    attributes_per_thing_group: int = 50
+    searchable_attributes: int = 3
+    thing_groups_per_thing: int = 10
+    child_groups: int = 100
+    thing_group_depth: int = 7
 
 
 DEFAULT_QUOTAS = Quotas()
@@ -26,6 +35,8 @@ DEFAULT_QUOTAS = Quotas()
 DEVICE_READS = "DeviceReads"
 DEVICE_WRITES = "DeviceWrites"
 OTHER_OPERATIONS = "Other"
+MQTT_CONNECT = "MqttConnect"
+MQTT_PUBLISH = "MqttPublish"
 
 REQUEST_RATES: Mapping[str, int] = {
     DEVICE_READS: 200,
@@ -35,9 +46,14 @@ REQUEST_RATES: Mapping[str, int] = {
     "CreateThingGroup": 25,
     "AddThingToThingGroup": 60,
     "RemoveThingFromThingGroup": 15,
+    MQTT_CONNECT: 500,
+    MQTT_PUBLISH: 100,
     OTHER_OPERATIONS: 10,
 }
-"""Requests per second of one account, by operation; the data plane's over HTTP and MQTT together."""
+"""Requests per second of one account, by operation; the data plane's over HTTP and MQTT together.
+
+MqttPublish is of one connection.
+"""
 
 
 def rate_name(operation_name: str, *, device_plane: bool) -> str:

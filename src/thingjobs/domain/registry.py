@@ -13,13 +13,8 @@ from typing import NamedTuple
 from thingjobs.domain.arn import parse_arn
 from thingjobs.domain.errors import InvalidRequest, ResourceNotFound, VersionConflict
 from thingjobs.domain.model import GroupKey, Thing, ThingGroup, ThingType
+from thingjobs.domain.quotas import Quotas
 
-MAX_ATTRIBUTES_WITHOUT_TYPE = 3
-MAX_ATTRIBUTES = 50
-MAX_SEARCHABLE_ATTRIBUTES = 3
-MAX_GROUPS_OF_THING = 10
-MAX_CHILD_GROUPS = 100
-MAX_GROUP_DEPTH = 7
 TYPE_DELETION_DELAY_MS = 5 * 60_000
 
 
@@ -47,24 +42,24 @@ def with_attributes(
     return {key: value for key, value in together.items() if value}
 
 
-def check_thing_attributes(attributes: Mapping[str, str], type_name: str | None) -> None:
-    if type_name is None and len(attributes) > MAX_ATTRIBUTES_WITHOUT_TYPE:
+def check_thing_attributes(attributes: Mapping[str, str], type_name: str | None, quotas: Quotas) -> None:
+    if type_name is None and len(attributes) > quotas.attributes_without_thing_type:
         raise InvalidRequest(
             "Too many attributes specified. The maximum number of attributes allowed for a thing without a "
-            f"thing type is {MAX_ATTRIBUTES_WITHOUT_TYPE}"
+            f"thing type is {quotas.attributes_without_thing_type}"
         )  # unverified
-    if len(attributes) > MAX_ATTRIBUTES:
+    if len(attributes) > quotas.attributes_per_thing:
         raise InvalidRequest(
             "Too many attributes specified. The maximum number of attributes allowed for a thing is "
-            f"{MAX_ATTRIBUTES}"
+            f"{quotas.attributes_per_thing}"
         )  # unverified
 
 
-def check_group_attributes(attributes: Mapping[str, str]) -> None:
-    if len(attributes) > MAX_ATTRIBUTES:
+def check_group_attributes(attributes: Mapping[str, str], quotas: Quotas) -> None:
+    if len(attributes) > quotas.attributes_per_thing_group:
         raise InvalidRequest(
             "Too many attributes specified. The maximum number of attributes allowed for a thing group is "
-            f"{MAX_ATTRIBUTES}"
+            f"{quotas.attributes_per_thing_group}"
         )
 
 
@@ -83,6 +78,7 @@ def update_thing(
     removes_type: bool,
     attributes: Mapping[str, str] | None,
     merge: bool,
+    quotas: Quotas,
 ) -> Thing:
     """The thing with another type or none, and with other attributes. Errors: InvalidRequest."""
     if removes_type and type_name is not None:
@@ -95,7 +91,7 @@ def update_thing(
         attributes=with_attributes(thing.attributes, attributes, merge=merge),
         version=thing.version + 1,
     )
-    check_thing_attributes(after.attributes, after.type_name)
+    check_thing_attributes(after.attributes, after.type_name, quotas)
     return after
 
 
@@ -106,11 +102,11 @@ def thing_type_not_found(account: str, name: str) -> ResourceNotFound:
     return ResourceNotFound(f"Thing Type {account}:{name} not found.")
 
 
-def check_searchable_attributes(names: Sequence[str]) -> None:
-    if len(names) > MAX_SEARCHABLE_ATTRIBUTES:
+def check_searchable_attributes(names: Sequence[str], quotas: Quotas) -> None:
+    if len(names) > quotas.searchable_attributes:
         raise InvalidRequest(
             "Too many searchable attributes specified. The maximum number of searchable attributes allowed "
-            f"for a thing type is {MAX_SEARCHABLE_ATTRIBUTES}"
+            f"for a thing type is {quotas.searchable_attributes}"
         )  # unverified
 
 
@@ -150,21 +146,23 @@ def check_group_version(group: ThingGroup, expected: int | None) -> None:
         )  # unverified
 
 
-def check_may_have_child(parent: ThingGroup, children: int) -> None:
+def check_may_have_child(parent: ThingGroup, children: int, quotas: Quotas) -> None:
     """Whether a group that has ``children`` may get one more."""
-    if parent.depth >= MAX_GROUP_DEPTH:
+    if parent.depth >= quotas.thing_group_depth:
         raise InvalidRequest(
             f"Cannot create group below thing group {parent.name}: a hierarchy of thing groups can be no "
-            f"deeper than {MAX_GROUP_DEPTH}"
+            f"deeper than {quotas.thing_group_depth}"
         )  # unverified
-    if children >= MAX_CHILD_GROUPS:
+    if children >= quotas.child_groups:
         raise InvalidRequest(
-            f"Cannot create group below thing group {parent.name}: it has {MAX_CHILD_GROUPS} child groups, "
-            "the maximum"
+            f"Cannot create group below thing group {parent.name}: it has {quotas.child_groups}"
+            " child groups, the maximum"
         )  # unverified
 
 
-def check_may_join(thing_name: str, group_name: str, root: GroupKey, present: Iterable[Membership]) -> None:
+def check_may_join(
+    thing_name: str, group_name: str, root: GroupKey, present: Iterable[Membership], quotas: Quotas
+) -> None:
     """Whether a thing in the groups ``present`` may join one whose hierarchy has ``root``."""
     count = 0
     for membership in present:
@@ -174,15 +172,20 @@ def check_may_join(thing_name: str, group_name: str, root: GroupKey, present: It
                 f"Thing {thing_name} cannot be added to thing group {group_name}: it is in "
                 f"{membership.group_name}, a thing group of the same hierarchy"
             )  # unverified
-    if count >= MAX_GROUPS_OF_THING:
+    if count >= quotas.thing_groups_per_thing:
         raise InvalidRequest(
-            f"Thing {thing_name} cannot be added to thing group {group_name}: it is in {MAX_GROUPS_OF_THING} "
-            "thing groups, the maximum"
+            f"Thing {thing_name} cannot be added to thing group {group_name}: it is in"
+            f" {quotas.thing_groups_per_thing} thing groups, the maximum"
         )  # unverified
 
 
 def update_group(
-    group: ThingGroup, *, description: str | None, attributes: Mapping[str, str] | None, merge: bool
+    group: ThingGroup,
+    *,
+    description: str | None,
+    attributes: Mapping[str, str] | None,
+    merge: bool,
+    quotas: Quotas,
 ) -> ThingGroup:
     """The group with another description, if one is given, and other attributes. Errors: InvalidRequest."""
     after = replace(
@@ -191,7 +194,7 @@ def update_group(
         attributes=with_attributes(group.attributes, attributes, merge=merge),
         version=group.version + 1,
     )
-    check_group_attributes(after.attributes)
+    check_group_attributes(after.attributes, quotas)
     return after
 
 

@@ -16,6 +16,7 @@ import structlog
 from thingjobs.clock import Clock, ManualClock
 from thingjobs.domain.effects import Effect, EventsWaiting, WorkDue
 from thingjobs.domain.errors import ServiceUnavailable
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.engine.outbox import Announce, Outbox, nobody
 from thingjobs.operations import background
 from thingjobs.store.store import Store
@@ -29,9 +30,10 @@ log = structlog.get_logger()
 class Engine:
     """Made before the store, which gives it the effects of each commit."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self._clock = clock
-        self._due = partial(background.due, spread=not isinstance(clock, ManualClock))
+        self._due = partial(background.due, spread=not isinstance(clock, ManualClock), quotas=quotas)
+        self._next_due_at = partial(background.next_due_at, quotas=quotas)
         self._hint = asyncio.Event()
         self._working = asyncio.Lock()
         self._store: Store | None = None
@@ -72,7 +74,7 @@ class Engine:
             until = clock.now() + milliseconds
             await self._work_off(self._store)
             while True:
-                due_at = await self._store.read(background.next_due_at)
+                due_at = await self._store.read(self._next_due_at)
                 if due_at is None or due_at > until:
                     break
                 await self._set(clock, due_at)
@@ -93,7 +95,7 @@ class Engine:
             try:
                 async with self._working:
                     all_done = await self._work_off(store)
-                    due_at = await store.read(background.next_due_at)
+                    due_at = await store.read(self._next_due_at)
                 if due_at is not None and not isinstance(self._clock, ManualClock):
                     pause = min(pause, max(0, due_at - self._clock.now()) / 1000)
                 if not all_done:

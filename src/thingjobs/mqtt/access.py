@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from thingjobs.domain.model import Scope
+from thingjobs.mqtt import jobs_topic
+from thingjobs.mqtt.jobs_topic import Kind
 
 
 class Principal(NamedTuple):
@@ -27,14 +29,20 @@ class Access(Protocol):
     def may_receive(self, principal: Principal, topic: str) -> bool: ...
 
 
+_LOOKING = (Kind.GET_PENDING, Kind.DESCRIBE)
+
+
 class ByRole:
-    """All that a principal's role allows: one that may only listen publishes nothing."""
+    """All that a principal's role allows: one that may only look asks about jobs, and changes nothing."""
 
     def may_connect(self, principal: Principal, client_id: str) -> bool:
         return True
 
     def may_publish(self, principal: Principal, topic: str) -> bool:
-        return not principal.read_only
+        if not principal.read_only:
+            return True
+        request = jobs_topic.parse(topic)
+        return request is not None and request.kind in _LOOKING
 
     def may_subscribe(self, principal: Principal, topic_filter: str) -> bool:
         return True

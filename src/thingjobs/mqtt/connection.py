@@ -17,7 +17,8 @@ from typing import Any, cast
 
 import structlog
 
-from thingjobs.domain.errors import ServiceError
+from thingjobs.domain.errors import ServiceError, Throttled
+from thingjobs.domain.quotas import MQTT_CONNECT, MQTT_PUBLISH
 from thingjobs.mqtt import jobs_topic
 from thingjobs.mqtt.access import Principal
 from thingjobs.mqtt.clients import Client
@@ -179,6 +180,9 @@ class Connection(asyncio.Protocol):
         if not hub.access.may_connect(self._principal, client_id):
             self.core.refuse(ReasonCode.NOT_AUTHORIZED)
             return
+        if not self._passes(MQTT_CONNECT, self._principal.scope.account):
+            self.core.refuse(ReasonCode.CONNECTION_RATE_EXCEEDED)
+            return
         slept = False
         while (present := hub.clients.find(scope, client_id)) is not None:
             slept = present.line is None
@@ -287,6 +291,9 @@ class Connection(asyncio.Protocol):
         if not self._hub.access.may_publish(client.principal, publish.topic):
             self.core.refuse_publish(publish)
             return
+        if not self._passes(MQTT_PUBLISH, f"{client.scope}/{client.session.client_id}"):
+            self.core.disconnect(ReasonCode.MESSAGE_RATE_TOO_HIGH)
+            return
         if not is_reserved(publish.topic):
             self._hub.statistics.published += 1
             self._hub.clients.publish(client, publish)
@@ -297,6 +304,14 @@ class Connection(asyncio.Protocol):
             self.core.acknowledge(publish)  # not for clients to publish: dropped in silence
         else:
             self._ask(client, publish, request)
+
+    def _passes(self, rate: str, counted: str) -> bool:
+        """Whether one more is within its rate."""
+        try:
+            self._hub.throttle.take(counted, rate, device_plane=False)
+        except Throttled:
+            return False
+        return True
 
     def _ask(self, client: Client, publish: Publish, request: jobs_topic.JobsRequest) -> None:
         """Give a request to the Jobs service; its answer goes to this connection alone."""

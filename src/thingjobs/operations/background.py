@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from thingjobs.domain.due import Due, Kind
-from thingjobs.domain.job import RETAINED_MS, is_retired
+from thingjobs.domain.job import DAY_MS, is_retired
 from thingjobs.domain.model import GroupKey, JobKey, Sweep
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.domain.schedule import Phase
 from thingjobs.operations import following, rollout, schedules, sweep, timeouts
 from thingjobs.store.jobs import ScheduleRow
@@ -40,10 +41,13 @@ class ScheduleStep:
 
     job_key: JobKey
     spread: bool = False
+    most_concurrent: int = DEFAULT_QUOTAS.concurrent_jobs
 
     def __call__(self, tx: Tx, now: int) -> None:
         if timeouts.time_out_some(tx, self.job_key, now):
-            schedules.step(tx, self.job_key, spread=self.spread, now=now)
+            schedules.step(
+                tx, self.job_key, spread=self.spread, most_concurrent=self.most_concurrent, now=now
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,11 @@ class Retire:
     """A finished job that nobody has touched for two years: it goes, and nothing is told of it."""
 
     job_key: JobKey
+    quotas: Quotas
 
     def __call__(self, tx: Tx, now: int) -> None:
         job = tx.jobs.find_by_key(self.job_key)
-        if job is not None and is_retired(job, now):
+        if job is not None and is_retired(job, self.quotas, now):
             sweep.begin(tx, replace(job, sweep=Sweep.DELETE), now)
 
 
@@ -102,7 +107,7 @@ class Purge:
 Piece = TimeOut | ScheduleStep | Tick | SweepSome | Retire | Leave | Purge
 
 
-def due(tx: Tx, now: int, *, spread: bool = False) -> Sequence[Piece]:
+def due(tx: Tx, now: int, *, spread: bool = False, quotas: Quotas = DEFAULT_QUOTAS) -> Sequence[Piece]:
     """What is to be done now: what the clock made due in its order, then sweeps, then clearing away.
 
     ``spread``: whether a minute's batch of a rollout may be handed out in parts.
@@ -111,7 +116,7 @@ def due(tx: Tx, now: int, *, spread: bool = False) -> Sequence[Piece]:
         (Due(at, Kind.TIME_OUT, key), TimeOut(key)) for key, at in tx.executions.overdue_jobs(now, LOOKED_AT)
     ]
     by_clock += [
-        (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread))
+        (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread, quotas.concurrent_jobs))
         for row in tx.jobs.to_look_at(now, MOST_AT_ONCE)
     ]
     by_clock += [
@@ -121,20 +126,22 @@ def due(tx: Tx, now: int, *, spread: bool = False) -> Sequence[Piece]:
     pieces: list[Piece] = [piece for _, piece in by_clock]
     pieces += [SweepSome(key) for key in tx.jobs.to_sweep(MOST_AT_ONCE)]
     pieces += [Leave(key) for key in tx.groups.leaving(MOST_AT_ONCE)]
-    pieces += [Retire(key) for key, _ in tx.jobs.to_retire(now - RETAINED_MS, MOST_AT_ONCE)]
+    kept = quotas.retention_days * DAY_MS
+    pieces += [Retire(key, quotas) for key, _ in tx.jobs.to_retire(now - kept, MOST_AT_ONCE)]
     if tx.groups.has_garbage():
         pieces.append(Purge())
     return pieces
 
 
-def next_due_at(tx: Tx, now: int) -> int | None:
+def next_due_at(tx: Tx, now: int, *, quotas: Quotas = DEFAULT_QUOTAS) -> int | None:
     """The first instant after ``now`` at which something is due by the clock."""
-    retires = tx.jobs.next_to_retire(now - RETAINED_MS)
+    kept = quotas.retention_days * DAY_MS
+    retires = tx.jobs.next_to_retire(now - kept)
     instants = (
         tx.executions.next_deadline_at(now),
         tx.jobs.next_schedule_at(now),
         tx.rollouts.next_tick_at(now),
-        None if retires is None else retires + RETAINED_MS,
+        None if retires is None else retires + kept,
     )
     return min((instant for instant in instants if instant is not None), default=None)
 

@@ -38,7 +38,7 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
     _check_one_document(request)
     config = _config_of(request, call.now)
     tags = check_tags(
-        request.tags, missing_value_message="Invalid tag parameter exception. Please check the input."
+        call, request.tags, missing_value_message="Invalid tag parameter exception. Please check the input."
     )
     arns = _parsed_targets(request.targets)
     if len(arns) > call.quotas.targets_per_job:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from thingjobs.domain.effects import VisibilityChanged, WorkDue
-from thingjobs.domain.job import OPEN
+from thingjobs.domain.job import OPEN, cancel
 from thingjobs.domain.model import Job, JobKey, Mark
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from thingjobs.domain.schedule import Phase
 from thingjobs.domain.windows import HIDDEN, STATUS_IN, next_boundary, phase_at, sweep_at_end
 from thingjobs.operations import following, rollout, sweep
@@ -14,10 +15,23 @@ from thingjobs.operations.completion import complete_if_done
 from thingjobs.store.tx import Tx
 
 JOINS_AT_ONCE = 1_000
+RETRY_START_MS = 60_000
+NO_ROOM = "The limit of concurrent jobs was reached when a maintenance window opened."
 
 
-def step(tx: Tx, job_key: JobKey, *, spread: bool, now: int) -> None:
-    """Bring a job to what its schedule says now. Looking more often than needed changes nothing."""
+def step(
+    tx: Tx,
+    job_key: JobKey,
+    *,
+    spread: bool,
+    most_concurrent: int = DEFAULT_QUOTAS.concurrent_jobs,
+    now: int,
+) -> None:
+    """Bring a job to what its schedule says now. Looking more often than needed changes nothing.
+
+    A job for which there is no room when it is to roll out is canceled if a window opens for it (J6), and
+    else tried again each minute.
+    """
     job = tx.jobs.find_by_key(job_key)
     if job is None or job.next_schedule_at is None or job.next_schedule_at > now:
         return
@@ -26,6 +40,12 @@ def step(tx: Tx, job_key: JobKey, *, spread: bool, now: int) -> None:
         return
     after = _next_phase(job, now)
     boundary = next_boundary(job.config.scheduling, now)
+    if _would_roll_out(tx, job, after) and tx.rollouts.count_jobs(job.scope) >= most_concurrent:
+        if job.config.scheduling is not None and job.config.scheduling.maintenance_windows:
+            sweep.begin(tx, cancel(job, force=False, reason_code=None, comment=NO_ROOM, now=now), now)
+        else:
+            tx.jobs.look_again(job_key, now + RETRY_START_MS)
+        return
     if after is not job.phase:
         was = job
         job = replace(
@@ -38,6 +58,13 @@ def step(tx: Tx, job_key: JobKey, *, spread: bool, now: int) -> None:
     if after is not Phase.ENDED:
         tx.jobs.look_again(job_key, boundary)
     tx.record(WorkDue())
+
+
+def _would_roll_out(tx: Tx, job: Job, after: Phase) -> bool:
+    """Whether going to ``after`` begins or resumes a rollout."""
+    if after is not Phase.OPEN or job.phase is Phase.OPEN:
+        return False
+    return job.phase is Phase.WAITING or bool(tx.rollouts.of_job(job.key))
 
 
 def _next_phase(job: Job, now: int) -> Phase:

@@ -15,7 +15,6 @@ from thingjobs.operations.call import Call
 from thingjobs.store.tx import Tx
 from thingjobs.wire.shapes import iot
 
-MAX_TAGS = 50
 TAGGABLE = frozenset({"job", "jobtemplate", "thinggroup", "thingtype", "policy"})
 NOT_TAGGABLE = frozenset({"thing", "cert"})
 
@@ -25,7 +24,9 @@ _TOO_MANY = "Too many tags provided in the request. Please check the input."
 _NONE_GIVEN = "The validated collection is empty"
 
 
-def check_tags(tags: Sequence[iot.Tag] | None, *, missing_value_message: str) -> tuple[tuple[str, str], ...]:
+def check_tags(
+    call: Call, tags: Sequence[iot.Tag] | None, *, missing_value_message: str
+) -> tuple[tuple[str, str], ...]:
     """The keys and values to store, the last of a repeated key. Errors: InvalidRequest."""
     checked: dict[str, str] = {}
     for tag in tags or ():
@@ -34,7 +35,7 @@ def check_tags(tags: Sequence[iot.Tag] | None, *, missing_value_message: str) ->
         if tag.value is None:
             raise InvalidRequest(missing_value_message)
         checked[tag.key] = tag.value
-    if len(checked) > MAX_TAGS:
+    if len(checked) > call.quotas.tags_per_resource:
         raise InvalidRequest(_TOO_MANY)
     return tuple(checked.items())
 
@@ -42,9 +43,10 @@ def check_tags(tags: Sequence[iot.Tag] | None, *, missing_value_message: str) ->
 def tag_resource(call: Call, tx: Tx, request: iot.TagResourceRequest) -> None:
     if not request.tags:
         raise InvalidRequest(_NONE_GIVEN)
-    tags = check_tags(request.tags, missing_value_message=INVALID_INPUT)
+    tags = check_tags(call, request.tags, missing_value_message=INVALID_INPUT)
     resource = _existing_resource(call, tx, request.resource_arn)
-    if len({key for key, _ in (*tx.tags.list(call.scope.id, resource), *tags)}) > MAX_TAGS:
+    together = {key for key, _ in (*tx.tags.list(call.scope.id, resource), *tags)}
+    if len(together) > call.quotas.tags_per_resource:
         raise InvalidRequest(_TOO_MANY)
     tx.tags.put(call.scope.id, resource, tags)
 

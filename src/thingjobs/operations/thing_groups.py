@@ -23,11 +23,11 @@ from thingjobs.wire.shapes import iot
 def create_thing_group(
     call: Call, tx: Tx, request: iot.CreateThingGroupRequest
 ) -> iot.CreateThingGroupResponse:
-    tags = check_tags(request.tags, missing_value_message=MISSING_VALUE_IN_REGISTRY)
+    tags = check_tags(call, request.tags, missing_value_message=MISSING_VALUE_IN_REGISTRY)
     properties = request.thing_group_properties or iot.ThingGroupProperties()
     payload = properties.attribute_payload or iot.AttributePayload()
     attributes = registry.with_attributes({}, payload.attributes, merge=False)
-    registry.check_group_attributes(attributes)
+    registry.check_group_attributes(attributes, call.quotas)
     name = request.thing_group_name
     arn = thing_group_arn(call.scope, name)
     present = tx.groups.find(call.scope.id, name)
@@ -37,7 +37,7 @@ def create_thing_group(
             call.scope.id,
             name,
             group_id=group_id,
-            parent=_parent(call.scope, tx, request.parent_group_name),
+            parent=_parent(call, tx, request.parent_group_name),
             description=properties.thing_group_description,
             attributes=attributes,
             now=call.now,
@@ -98,6 +98,7 @@ def update_thing_group(
         description=request.thing_group_properties.thing_group_description,
         attributes=payload.attributes,
         merge=bool(payload.merge),
+        quotas=call.quotas,
     )
     tx.groups.save(after, was=before.version)
     return iot.UpdateThingGroupResponse(version=after.version)
@@ -241,14 +242,14 @@ def _list_things_below(
 # --- what they share ----------------------------------------------------------------------------
 
 
-def _parent(scope: Scope, tx: Tx, name: str | None) -> ThingGroup | None:
+def _parent(call: Call, tx: Tx, name: str | None) -> ThingGroup | None:
     """The group below which a new one may be made. Errors: InvalidRequest."""
     if name is None:
         return None
-    parent = tx.groups.find(scope.id, name)
+    parent = tx.groups.find(call.scope.id, name)
     if parent is None:
         raise InvalidRequest(f"Cannot create group using non-existing group as parent : {name}")
-    registry.check_may_have_child(parent, tx.groups.count_children(parent.key))
+    registry.check_may_have_child(parent, tx.groups.count_children(parent.key), call.quotas)
     return parent
 
 
@@ -272,7 +273,7 @@ def _join(call: Call, tx: Tx, group: ThingGroup, thing: Thing) -> None:
     if any(membership.group_key == group.key for membership in present):
         return
     root = group.key if group.parent_key is None else tx.groups.root(group.key)
-    registry.check_may_join(thing.name, group.name, root, present)
+    registry.check_may_join(thing.name, group.name, root, present, call.quotas)
     tx.groups.join(group.key, thing.key, thing.name)
     following.joined(tx, group.key, [(thing.key, thing.name)], call.now)
 

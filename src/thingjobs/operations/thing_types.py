@@ -17,10 +17,10 @@ from thingjobs.wire.shapes import iot
 
 
 def create_thing_type(call: Call, tx: Tx, request: iot.CreateThingTypeRequest) -> iot.CreateThingTypeResponse:
-    tags = check_tags(request.tags, missing_value_message=MISSING_VALUE_IN_REGISTRY)
+    tags = check_tags(call, request.tags, missing_value_message=MISSING_VALUE_IN_REGISTRY)
     properties = _given(request.thing_type_properties)
     searchable = tuple(properties.searchable_attributes or ())
-    registry.check_searchable_attributes(searchable)
+    registry.check_searchable_attributes(searchable, call.quotas)
     name = request.thing_type_name
     arn = thing_type_arn(call.scope, name)
     present = tx.thing_types.find(call.scope.id, name)
@@ -92,7 +92,7 @@ def update_thing_type(call: Call, tx: Tx, request: iot.UpdateThingTypeRequest) -
     if properties.thing_type_description is not None:
         after = replace(after, description=properties.thing_type_description)
     if properties.searchable_attributes is not None:
-        registry.check_searchable_attributes(properties.searchable_attributes)
+        registry.check_searchable_attributes(properties.searchable_attributes, call.quotas)
         after = replace(after, searchable_attributes=tuple(properties.searchable_attributes))
     tx.thing_types.save(call.scope.id, after)
 

@@ -34,7 +34,7 @@ def create_thing(call: Call, tx: Tx, request: iot.CreateThingRequest) -> iot.Cre
         return _created(call.scope, present.name, present.thing_id)
     if request.thing_type_name is not None:
         _check_type(call.scope, tx, request.thing_type_name)
-    registry.check_thing_attributes(attributes, request.thing_type_name)
+    registry.check_thing_attributes(attributes, request.thing_type_name, call.quotas)
     thing_id = call.new_id()
     tx.things.insert(
         call.scope.id,
@@ -75,6 +75,7 @@ def update_thing(call: Call, tx: Tx, request: iot.UpdateThingRequest) -> None:
         removes_type=bool(request.remove_thing_type),
         attributes=payload.attributes,
         merge=bool(payload.merge),
+        quotas=call.quotas,
     )
     tx.things.save(after, was=before.version)
 

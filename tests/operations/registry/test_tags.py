@@ -90,23 +90,23 @@ def test_key_must_not_begin_with_aws(registry: Registry, key: str) -> None:
         registry.create_group("other", with_tags=[tag(key)])
 
 
-def test_tag_without_value_is_refused_in_the_words_of_the_operation(registry: Registry) -> None:
+def test_tag_without_value_is_refused_in_the_words_of_the_operation(registry: Registry, call: Call) -> None:
     """case 207"""
     with pytest.raises(InvalidRequest, match=r"^Invalid request exception. Please check the input.$"):
         registry.put_tags(JOB, tag("a", None))
     with pytest.raises(InvalidRequest, match=r"^All tags in request should have keys and values.$"):
         registry.create_group("other", with_tags=[tag("a", None)])
     with pytest.raises(InvalidRequest, match=r"^as told$"):
-        check_tags([tag("a", None)], missing_value_message="as told")
+        check_tags(call, [tag("a", None)], missing_value_message="as told")
 
 
-def test_empty_collection_is_refused_but_is_none_for_a_new_resource(registry: Registry) -> None:
+def test_empty_collection_is_refused_but_is_none_for_a_new_resource(registry: Registry, call: Call) -> None:
     with pytest.raises(InvalidRequest, match=r"^The validated collection is empty$"):
         registry.put_tags(JOB)
     with pytest.raises(InvalidRequest, match=r"^The validated collection is empty$"):
         registry.remove_tags(JOB)
     registry.create_group("other", with_tags=[])
-    assert check_tags(None, missing_value_message="") == ()
+    assert check_tags(call, None, missing_value_message="") == ()
 
 
 BAD_ARNS = [

@@ -10,6 +10,7 @@ import pytest
 from thingjobs.domain import job as rules
 from thingjobs.domain.errors import InvalidRequest, InvalidStateTransition, LimitExceeded
 from thingjobs.domain.model import GroupKey, Job, JobStatus, Sweep, Target, TargetSelection
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from values import NOW, a_job
 
 OPEN = {JobStatus.SCHEDULED, JobStatus.IN_PROGRESS}
@@ -119,9 +120,11 @@ def test_finished_jobs_are_kept_for_two_years(status: JobStatus, days: int) -> N
     """case 166; spec: lifecycle 13"""
     finished = status in {JobStatus.COMPLETED, JobStatus.CANCELED}
     job = a_job(status=status)
-    assert rules.is_retired(job, job.last_updated_at + days * DAY) is (finished and days == 730)
+    assert rules.is_retired(job, DEFAULT_QUOTAS, job.last_updated_at + days * DAY) is (
+        finished and days == 730
+    )
 
 
 def test_job_that_is_still_swept_is_not_retired() -> None:
     job = a_job(status=JobStatus.CANCELED, sweep=Sweep.CANCEL)
-    assert not rules.is_retired(job, job.last_updated_at + 731 * DAY)
+    assert not rules.is_retired(job, DEFAULT_QUOTAS, job.last_updated_at + 731 * DAY)

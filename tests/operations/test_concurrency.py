@@ -1,0 +1,54 @@
+"""The limit of jobs that roll out at once, met by jobs that the clock starts (spec: lifecycle 11, J6)."""
+
+from __future__ import annotations
+
+import pytest
+
+from thingjobs.domain.quotas import Quotas
+from world import World
+
+SLOWLY = {"maximumPerMinute": 1}
+NIGHTLY = [{"startTime": "cron(0 2 * * ? *)", "durationInMinutes": 60}]
+
+
+@pytest.fixture
+def world() -> World:
+    """Room for one job that rolls out, and a group that takes three minutes."""
+    world = World(quotas=Quotas(concurrent_jobs=1))
+    world.things("t1", "t2", "t3", group="g1")
+    return world
+
+
+def test_a_job_without_windows_starts_when_there_is_room(world: World) -> None:
+    world.job("later", "t1", schedulingConfig={"startTime": world.at(40)})
+    world.wind(39)
+    world.job("now", "g1", jobExecutionsRolloutConfig=SLOWLY)
+    world.wind(1)
+    assert world.status("later") == "SCHEDULED"
+    world.wind(1)
+    assert world.counted("now") == {"queued": 3}
+    world.wind(1)
+    assert world.status("later") == "IN_PROGRESS"
+    assert world.counted("later") == {"queued": 1}
+
+
+def test_a_window_that_opens_without_room_cancels_its_job(world: World) -> None:
+    """spec: lifecycle J6"""
+    scheduling = {"startTime": world.at(40), "maintenanceWindows": NIGHTLY}
+    world.continuous("nightly", "g1", schedulingConfig=scheduling)
+    world.wind(14 * 60 - 1)
+    world.job("now", "g1", jobExecutionsRolloutConfig=SLOWLY)
+    world.wind(1)
+    assert world.status("nightly") == "CANCELED"
+    assert "limit of concurrent jobs" in (world.shown("nightly").comment or "")
+
+
+def test_a_window_that_opens_with_room_opens(world: World) -> None:
+    scheduling = {"startTime": world.at(40), "maintenanceWindows": NIGHTLY}
+    world.continuous("nightly", "g1", schedulingConfig=scheduling)
+    world.wind(14 * 60)
+    assert world.status("nightly") == "IN_PROGRESS"
+    assert world.counted("nightly") == {"queued": 3}
+    world.job("now", "t1", jobExecutionsRolloutConfig=SLOWLY)
+    world.wind(24 * 60)
+    assert world.status("nightly") == "IN_PROGRESS"
