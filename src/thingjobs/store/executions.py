@@ -161,6 +161,11 @@ class Executions:
         rows = self._db.rows("overdue_of_job", job_key=job_key, now=now, limit=limit)
         return [_execution(row) for row in rows]
 
+    def time_out_some(self, job_key: JobKey, now: int, limit: int) -> Sequence[SweptRow]:
+        """Time out what is overdue of a job, all alike."""
+        rows = self._db.rows("time_out_some", job_key=job_key, now=now, limit=limit)
+        return [SweptRow(*row) for row in rows]
+
     def next_deadline_at(self, now: int) -> int | None:
         """When the first time-out after ``now`` is due."""
         row = self._db.row("next_deadline_at", now=now)

@@ -96,6 +96,14 @@ SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status,
 FROM job_execution e WHERE e.deadline_at <= :now AND +e.job_key = :job_key
 ORDER BY e.deadline_at, e.job_key, e.id LIMIT :limit;
 
+-- name: time_out_some
+-- Time out up to :limit executions of a job that are due by :now, all alike. (The + as in overdue_of_job.)
+UPDATE job_execution SET status = 'TIMED_OUT', version = version + 1, last_updated_at = :now,
+       in_progress_deadline_at = NULL, step_deadline_at = NULL, deadline_at = NULL
+WHERE id IN (SELECT e.id FROM job_execution e WHERE e.deadline_at <= :now AND +e.job_key = :job_key
+             ORDER BY e.deadline_at, e.job_key, e.id LIMIT :limit)
+RETURNING thing_name, execution_number, status_details;
+
 -- name: next_deadline_at
 -- When the first time-out after :now is due.
 SELECT min(deadline_at) FROM job_execution WHERE deadline_at > :now;
