@@ -80,7 +80,8 @@ async def _time_outs(context: Context) -> Result:
     return Result(
         "lifecycle",
         f"{size:,} time-outs due at once, beside device cycles, {DEVICES} at a time",
-        f"last one {seconds:.1f} s after the instant; {statistics.mean(rates):,.0f} against {undisturbed:,.0f} cycles/s"
+        f"last one {seconds:.1f} s after the instant; {statistics.mean(rates):,.0f} against"
+        f" {undisturbed:,.0f} cycles/s"
         f" undisturbed: {kept:.0%}",
         {"seconds": seconds, "per_second": statistics.mean(rates), "undisturbed_per_second": undisturbed},
         target=f"≤ {SWEEP_SECONDS} s, cycles ≥ {KEPT_RATE:.0%}",
