@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from thingjobs.auth.keys import DEFAULT_ACCOUNT, FILE_NAME, AccessKeys
@@ -26,6 +27,7 @@ from thingjobs.metrics import Metrics
 from thingjobs.mqtt.access import ByRole, Principal
 from thingjobs.mqtt.gateway import Gateway
 from thingjobs.mqtt.hub import Hub
+from thingjobs.mqtt.limits import Limits
 from thingjobs.mqtt.websocket import MqttWebSocket
 from thingjobs.operations.background import MANUAL_CLOCK
 from thingjobs.operations.call import Endpoints
@@ -100,11 +102,12 @@ async def _serve(
 ) -> None:
     address = _address(http_listener)
     quotas = _quotas(settings.quota)
+    limits = _mqtt_limits(settings.mqtt_limit)
     throttle = Throttle(_rates(settings), time.monotonic)
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
     engine = Engine(clock, quotas)
     documents = DeviceDocuments()
-    notifier = Notifier(documents)
+    notifier = Notifier(documents, quotas)
     publishers: list[Callable[[Sequence[Effect]], None]] = [engine.publish]
 
     def publish(effects: Sequence[Effect]) -> None:
@@ -117,8 +120,8 @@ async def _serve(
             stands_at = await store.read(lambda tx, _: tx.scopes.recall(MANUAL_CLOCK))
             clock.set(int(stands_at) if stands_at is not None else _now())
         host = settings.public_host or address
-        device = DevicePlane(store, documents)
-        hub = Hub(ByRole(), device, Notifications(store, notifier), throttle, clock.now)
+        device = DevicePlane(store, documents, quotas)
+        hub = Hub(ByRole(), device, Notifications(store, notifier), throttle, clock.now, limits)
         publishers.append(hub.publish)
         gateway = Gateway(hub)
         metrics = Metrics(store, hub)
@@ -157,6 +160,12 @@ def _quotas(overrides: Mapping[str, int]) -> Quotas:
     known = [each.name for each in fields(Quotas)]
     _check_overrides("quota", overrides, known)
     return replace(DEFAULT_QUOTAS, **overrides)
+
+
+def _mqtt_limits(overrides: Mapping[str, int]) -> Limits:
+    """Errors: Refused for a limit that does not exist."""
+    _check_overrides("mqtt-limit", overrides, Limits.__struct_fields__)
+    return msgspec.structs.replace(Limits(), **overrides)
 
 
 def _rates(settings: DevSettings | ServeSettings) -> Mapping[str, int] | None:

@@ -49,6 +49,10 @@ class Settings:
         dict[str, int],
         Parameter(help="Override a request rate, per second: --rate.CreateJob 50.", negative=""),
     ] = field(default_factory=dict)
+    mqtt_limit: Annotated[
+        dict[str, int],
+        Parameter(help="Override a limit of MQTT: --mqtt-limit.max_subscriptions 100.", negative=""),
+    ] = field(default_factory=dict)
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Parameter(help="debug also logs every request that changes nothing and every device's request."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from mqtt_client import Devices
-from servers import Server
+from servers import PROGRAM, Server
 from thingjobs.auth.keys import FILE_NAME, AccessKeys
 from thingjobs.mqtt.packets import Publish, Version
 from thingjobs.mqtt.reasons import ReasonCode
@@ -104,3 +105,30 @@ def test_registry_quotas_can_be_raised(tmp_path: Path) -> None:
             iot.create_thing, thingName="u", attributePayload={"attributes": {**four, "e": "x"}}
         )
         assert refused["Error"]["Message"].endswith("without a thing type is 4")
+
+
+def test_lists_and_limits_of_devices_can_be_set(tmp_path: Path) -> None:
+    """spec: quotas 2 and 5"""
+    options = ("--quota.executions_listed=2", "--mqtt-limit.max_subscriptions=1")
+    with Server(tmp_path / "data", *options) as server, Devices(server.mqtt_port, Version.V5) as devices:
+        iot = server.client("iot")
+        thing = iot.create_thing(thingName="t")["thingArn"]
+        device = devices.connect("t")
+        for n in range(3):
+            iot.create_job(jobId=f"j{n}", targets=[thing], document="{}")
+        listed = device.accepted("get")["queuedJobs"]
+        assert [each["jobId"] for each in listed] == ["j0", "j1"]
+        assert device.subscribe("a", "b") == (1, ReasonCode.QUOTA_EXCEEDED)
+
+
+def test_a_quota_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    for option in ("--quota.nope=1", "--rate.UpdateJobExecution=1", "--mqtt-limit.nope=1"):
+        ended = subprocess.run(
+            [str(PROGRAM), "dev", "--data", str(tmp_path / "data"), "--http-port", "0", option],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 1
+        assert "there is no such" in ended.stderr

@@ -10,11 +10,8 @@ from typing import TypeVar
 
 from thingjobs.domain.execution import as_seen_by_device
 from thingjobs.domain.model import PENDING, ExecutionStatus, JobExecution, JobFacts, JobStatus
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.domain.windows import HIDDEN
-
-LISTED = 10
-WINDOWED_LISTED = 5
-"""Of jobs with maintenance windows so many may be listed beside the others."""
 
 T = TypeVar("T")
 
@@ -39,14 +36,16 @@ def in_order(executions: Iterable[JobExecution]) -> list[JobExecution]:
     return pending
 
 
-def listed(ordered: Sequence[T], has_windows: Callable[[T], bool]) -> Sequence[T]:
+def listed(
+    ordered: Sequence[T], has_windows: Callable[[T], bool], quotas: Quotas = DEFAULT_QUOTAS
+) -> Sequence[T]:
     """What GetPendingJobExecutions and notify show of a longer list.
 
     ``has_windows`` says of an entry whether its job has maintenance windows.
     """
-    if len(ordered) <= WINDOWED_LISTED:
+    left = {False: quotas.executions_listed, True: quotas.windowed_executions_listed}
+    if len(ordered) <= min(left.values()):
         return ordered
-    left = {False: LISTED, True: WINDOWED_LISTED}
     shown = []
     for entry in ordered:
         windowed = has_windows(entry)

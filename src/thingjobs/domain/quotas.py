@@ -19,6 +19,8 @@ class Quotas:
     concurrent_jobs: int = 100
     jobs_in_deletion: int = 10
     targets_per_job: int = 100
+    executions_listed: int = 10
+    windowed_executions_listed: int = 5
     retention_days: int = 730
     tags_per_resource: int = 50
     attributes_without_thing_type: int = 3

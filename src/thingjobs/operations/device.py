@@ -24,6 +24,7 @@ from thingjobs.domain.model import (
     ScopeId,
     ThingKey,
 )
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.domain.timestamps import whole_seconds
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.endings import Endings
@@ -59,8 +60,9 @@ class Command(NamedTuple):
 class DeviceOperations:
     """The data plane's operations. They remember nothing but job documents, which never change."""
 
-    def __init__(self, documents: DeviceDocuments) -> None:
+    def __init__(self, documents: DeviceDocuments, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self._documents = documents
+        self._quotas = quotas
 
     def changes(self, request: Request) -> bool:
         """Whether a request may change something, and so has to go through ``apply``."""
@@ -96,7 +98,7 @@ class DeviceOperations:
                 case shapes.StartNextPendingJobExecutionRequest():
                     return self._start_next(tx, working, command.scope, request, now)
                 case shapes.GetPendingJobExecutionsRequest():
-                    return _get_pending(working, command.scope, request)
+                    return _get_pending(working, command.scope, request, self._quotas)
                 case shapes.DescribeJobExecutionRequest():
                     return self._describe(tx, working, index, command.scope, request, now)
         except ServiceError as refusal:
@@ -297,14 +299,17 @@ class _Working:
 
 
 def _get_pending(
-    working: _Working, scope: ScopeId, request: shapes.GetPendingJobExecutionsRequest
+    working: _Working,
+    scope: ScopeId,
+    request: shapes.GetPendingJobExecutionsRequest,
+    quotas: Quotas,
 ) -> shapes.GetPendingJobExecutionsResponse:
     lists: dict[ExecutionStatus, list[shapes.JobExecutionSummary]] = {
         ExecutionStatus.IN_PROGRESS: [],
         ExecutionStatus.QUEUED: [],
     }
     queue = working.queue_of(scope, request.thing_name)
-    for execution in pending.listed(queue, lambda e: working.jobs[e.job_key].has_windows):
+    for execution in pending.listed(queue, lambda e: working.jobs[e.job_key].has_windows, quotas):
         lists[execution.status].append(
             shapes.JobExecutionSummary(
                 job_id=working.jobs[execution.job_key].job_id,

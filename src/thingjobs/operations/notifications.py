@@ -20,6 +20,7 @@ from typing import NamedTuple
 from thingjobs.domain import pending
 from thingjobs.domain.effects import Effect, Listed, PendingChanged, PendingNotice, VisibilityChanged
 from thingjobs.domain.model import ExecutionId, JobExecution, ScopeId, ThingKey
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.store.executions import ThingName
 from thingjobs.store.tx import Tx
@@ -41,8 +42,9 @@ NOTHING = Told(frozenset(), None)
 class Notifier:
     """Follows the batches of the store. Its methods run on the writer's thread, inside a transaction."""
 
-    def __init__(self, documents: DeviceDocuments) -> None:
+    def __init__(self, documents: DeviceDocuments, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self._documents = documents
+        self._quotas = quotas
         self._watchers: dict[ThingName, int] = {}
         self._watch_all: dict[ScopeId, int] = {}
         self._told: dict[ThingName, Told] = {}
@@ -154,7 +156,7 @@ class Notifier:
             at=now,
             list_changed=before is None or before.executions != after.executions,
             head_changed=head_changed,
-            pending=tuple(pending.listed(executions, lambda listed: listed.job.has_windows)),
+            pending=tuple(pending.listed(executions, lambda listed: listed.job.has_windows, self._quotas)),
             document=document,
         )
 

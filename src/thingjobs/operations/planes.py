@@ -13,7 +13,7 @@ from typing import Any
 from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.errors import OperationNotServed
 from thingjobs.domain.model import Scope, ScopeId
-from thingjobs.domain.quotas import Quotas
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.catalog import CONTROL
 from thingjobs.operations.device import Command, DeviceOperations, Request, Response
@@ -51,9 +51,9 @@ class ControlPlane:
 class DevicePlane:
     """Devices' requests: those that may change something are decided in sets, the rest on a snapshot."""
 
-    def __init__(self, store: Store, documents: DeviceDocuments) -> None:
+    def __init__(self, store: Store, documents: DeviceDocuments, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self._store = store
-        self._operations = DeviceOperations(documents)
+        self._operations = DeviceOperations(documents, quotas)
 
     def submit(self, scope: ScopeId, request: Request) -> asyncio.Future[Response]:
         """The answer to come. Errors, of the call or in the answer: ServiceError."""
