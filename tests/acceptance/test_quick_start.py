@@ -90,7 +90,9 @@ class Shell:
 
 def test_make_run_starts_the_development_server() -> None:
     assert BLOCKS["quick-start: server"] == "make run\n"
-    done = subprocess.run(["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.splitlines()[-1].endswith("bin/thingjobs dev")
 
 
