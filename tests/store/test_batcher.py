@@ -203,6 +203,35 @@ def test_effects_are_published_after_the_commit_and_only_of_what_succeeded(tmp_p
     run(work())
 
 
+class FailingFollower(NoFollower):
+    """Always has more, and always fails."""
+
+    def __init__(self) -> None:
+        self.follows = 0
+
+    def follow(self, tx: Tx, effects: Sequence[Effect], now: int) -> Sequence[Effect]:
+        self.follows += 1
+        raise ZeroDivisionError
+
+    def has_more(self) -> bool:
+        return True
+
+
+def test_a_follower_that_fails_waits_for_the_next_work(tmp_path: Path) -> None:
+    """Or a full disk with notifications left would keep the writer spinning."""
+
+    async def work() -> None:
+        follower = FailingFollower()
+        store = Store(tmp_path, now=lambda: NOW, readers=1, publish=lambda effects: None, follower=follower)
+        for _ in range(3):
+            with pytest.raises(ZeroDivisionError):
+                await store.write(remember("a", "b"))
+        store.close()
+        assert follower.follows <= 5  # one before any work came, one for each piece, one while stopping
+
+    run(work())
+
+
 def test_readers_cannot_write(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as store:

@@ -27,7 +27,7 @@ the state does not allow. But once CLOSED every call is ignored, because answers
 connection ends.
 
 Messages at QoS 1 may be unanswered up to a limit, both ways. Ours wait in the session. A client that has too
-many breaks MQTT 5; in 3.1.1 it is free to, and ``is_saturated`` asks the gateway to read no more for a while.
+many breaks MQTT 5; in 3.1.1 it is free to, and how much of it is read is the gateway's to bound.
 
 What belongs to the client and not to the connection is in ``SessionState``. To take a client over: disconnect
 its old connection, and accept the new one with the old one's session.
@@ -133,11 +133,6 @@ class ServerConnection:
     @property
     def is_closed(self) -> bool:
         return self._state is State.CLOSED
-
-    @property
-    def is_saturated(self) -> bool:
-        """Whether the client has as many messages unanswered as it may: better to read no more until then."""
-        return self.unacknowledged >= self.limits.receive_maximum
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take what has arrived. Never raises; if something is wrong with it, the last event says so."""

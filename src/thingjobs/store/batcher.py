@@ -168,6 +168,7 @@ class Batcher(_Worker[Any]):
         self._now = now
         self._publish = publish
         self._follower = follower
+        self._failed = False  # the last transaction; what is left then waits for the next work to come
         self._start(tx)
 
     def submit(self, run: Callable[[Tx, int], T]) -> asyncio.Future[T]:
@@ -185,7 +186,7 @@ class Batcher(_Worker[Any]):
             self._loop.call_soon(self._publish, effects)
 
     def _has_more(self) -> bool:
-        return self._follower.has_more()
+        return not self._failed and self._follower.has_more()
 
     def _run_batch(self, tx: Tx, batch: list[_Work]) -> tuple[list[_Work], list[_Work], list[Effect]]:
         until = time.perf_counter() + HOLD_SECONDS
@@ -209,9 +210,11 @@ class Batcher(_Worker[Any]):
             tx.rollback()
             self._follower.settled(committed=False)
             self.statistics.failed_batches += 1
+            self._failed = True
             for work in batch:
                 work.error = _failure(error)
             return batch, [], []
+        self._failed = False
         self._follower.settled(committed=True)
         return done, left, effects
 
