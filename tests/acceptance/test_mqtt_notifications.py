@@ -393,6 +393,34 @@ def test_returning_device_is_told_of_the_outcome(fleet: Fleet, devices: Devices)
     device.expect_nothing()
 
 
+def test_returning_listener_for_every_thing_finds_what_it_missed(fleet: Fleet, devices: Devices) -> None:
+    """spec: device-plane 6.3"""
+    client_id = fleet.unique("back-end")
+    filters = ("$aws/things/+/jobs/notify", "$aws/things/+/jobs/notify-next")
+    listener = devices.connect(client_id, *filters, persistent=True)
+    listener.leave()
+    thing = fleet.thing()
+    job = fleet.job(thing)
+    listener = devices.connect(client_id, persistent=True)
+    listener.thing = thing
+    assert listener.was_present
+    assert listener.expect_notify() == {"QUEUED": [job]}
+    assert listener.expect_notify_next() == (job, "QUEUED")
+    listener.expect_nothing()
+    listener.leave()
+    fleet.report(thing, job, "SUCCEEDED")
+    job = fleet.job(thing)
+    listener = devices.connect(client_id, persistent=True)
+    listener.thing = thing
+    assert listener.expect_notify() == {}
+    assert listener.expect_notify_next() is None
+    assert listener.expect_notify() == {"QUEUED": [job]}
+    assert listener.expect_notify_next() == (job, "QUEUED")
+    listener.expect_nothing()
+    fleet.iot.cancel_job(jobId=job)
+    assert listener.expect_notify() == {}
+
+
 def test_returning_device_that_missed_nothing_is_told_nothing(fleet: Fleet, devices: Devices) -> None:
     thing = fleet.thing()
     device = devices.listening(thing, persistent=True)

@@ -131,7 +131,8 @@ class Clients:
         """A message of the service about a thing, for whoever is connected and listens.
 
         One that sleeps learns from its return what it missed. But one that is only just falling asleep
-        counts as told until nobody listens for it any more: for it the message waits.
+        counts as told until nobody listens for it any more, and one that listens for every thing goes on
+        listening: for them the message waits.
         """
         for client, qos in self._subscribers(scope, topic):
             if thing_name in client.known or not self._access.may_receive(client.principal, topic):
@@ -139,7 +140,7 @@ class Clients:
             message = Publish(topic, payload, qos)
             if client.line is not None:
                 self._deliver(client, client.line, message)
-            elif thing_name in client.listening:
+            elif thing_name in client.listening or Every.THING in client.listening:
                 client.session.hold(message, self._max_queued)
 
     def tell(self, client: Client, topic: str, payload: bytes) -> None:

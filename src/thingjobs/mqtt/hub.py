@@ -130,29 +130,43 @@ class Hub:
         """A session ends: nothing of it stays."""
         self.clients.remove(client)
         async with client.lock:
-            if client.expiry is not None:  # it sleeps, and nobody listens for it
-                client.expiry.cancel()
-                return
             targets, client.listening = list(client.listening), {}
+            if client.expiry is not None:
+                client.expiry.cancel()
+                targets = [target for target in targets if isinstance(target, Every)]
             for target in targets:
                 await self._unlisten(client, target)
 
     async def fall_asleep(self, client: Client) -> None:
-        """A client leaves and its session stays: what it knows of its jobs is kept for its return."""
+        """A client leaves and its session stays: what it knows of its jobs is kept for its return.
+
+        Of one that listens for every thing that would be too much. It goes on listening, and the messages
+        wait in its session, which bounds them.
+        """
         async with client.lock:
             loop = asyncio.get_running_loop()
             client.known = {}
-            client.expiry = loop.call_later(client.session.expiry_seconds, self.clients.remove, client)
+            client.expiry = loop.call_later(client.session.expiry_seconds, self._expire, client)
             for target in list(client.listening):
-                await self._unlisten(client, target)
+                if not isinstance(target, Every):
+                    await self._unlisten(client, target)
+
+    def _expire(self, client: Client) -> None:
+        self.clients.remove(client)  # at once: from here on nobody returns to it
+        self.spawn(self.forget(client))
 
     async def wake_up(self, client: Client) -> Sequence[PendingNotice]:
         """A client returns to its session: what it missed of its jobs meanwhile."""
         async with client.lock:
+            slept = client.expiry is not None
             if client.expiry is not None:
                 client.expiry.cancel()
                 client.expiry = None
-            missed = [await self._listen(client, target) for target in list(client.listening)]
+            missed = [
+                await self._listen(client, target)
+                for target in list(client.listening)
+                if not (slept and isinstance(target, Every))
+            ]
             client.known = {}
         return [notice for notice in missed if notice is not None]
 
