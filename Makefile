@@ -43,9 +43,10 @@ $(BENCH_VENV)/.installed: bench/requirements.txt
 	$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@touch $@
 
-regen: setup ## Write the wire shapes and the lifecycle page anew
+regen: setup ## Write the wire shapes, the lifecycle page and the lists of operations anew
 	$(BIN)/python tools/regen.py
 	$(BIN)/python tools/diagrams.py
+	$(BIN)/python tools/compatibility.py
 
 clean: ## Remove what the targets made, but no data
 	rm -rf $(VENV) $(BENCH_VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,21 +3,19 @@
     python tools/diagrams.py            writes docs/lifecycle.md
     python tools/diagrams.py --check    writes nothing; exits 1 and shows the difference if there is one
 
-The page's prose is written by hand. Between ``<!-- generated: NAME -->`` and ``<!-- end -->`` stands what the
-function of that name in ``BLOCKS`` gives: transitions are read off the tables of ``domain``, or found by
-asking its functions in every status; examples are computed by the functions they are about.
+The page's prose is written by hand. Its blocks are what the functions in ``BLOCKS`` give: transitions are
+read off the tables of ``domain``, or found by asking its functions in every status; examples are computed by
+the functions they are about.
 """
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
-from pathlib import Path
 
+import pages
+from pages import table
 from thingjobs.domain import execution as executions
 from thingjobs.domain import job as jobs
 from thingjobs.domain import windows
@@ -58,10 +56,8 @@ from thingjobs.domain.schedule import (
 from thingjobs.domain.targeting import JobMoment, Newest, NoExecution, on_associate, on_join, on_leave
 from thingjobs.wire.errors import answer_for
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "lifecycle.md"
 MINUTE = 60_000
 NOON = parse_schedule_time("2026-03-04T12:00")
-_BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Edge = tuple[str, str, str]
 """From, to, and why."""
@@ -603,12 +599,6 @@ def diagram(edges: Iterable[Edge]) -> str:
     return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```", ""])
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (head, *rows)]
-    lines.insert(1, "|" + "---|" * len(head))
-    return "\n".join([*lines, ""])
-
-
 def words(name: str) -> str:
     return name.replace("_", " ").lower()
 
@@ -628,48 +618,23 @@ def day_and_time(instant: int) -> str:
 
 # --- the command ----------------------------------------------------------------------------------
 
-BLOCKS: Mapping[str, Callable[[], str]] = {
-    block.__name__: block
-    for block in (
-        job_diagram,
-        job_actions,
-        phase_diagram,
-        phase_table,
-        window_timeline,
-        end_behaviors,
-        execution_diagram,
-        execution_transitions,
-        timers,
-        retries,
-        rates,
-        slices,
-        aborts,
-        abort_sentence,
-        comings_and_goings,
-    )
-}
-
-
-def rewritten(page: str) -> str:
-    """The page with every block as it must be. Errors: ValueError if a block is missing or unknown."""
-    there = [name for _, name, _ in _BLOCK.findall(page)]
-    if sorted(there) != sorted(BLOCKS):
-        raise ValueError(f"the page's blocks are {there}, and should be {[*BLOCKS]}")
-    return _BLOCK.sub(lambda block: f"{block[1]}\n{BLOCKS[block[2]]()}\n{block[3]}", page)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Write the diagrams and examples of docs/lifecycle.md.")
-    parser.add_argument("--check", action="store_true", help="compare only; exit 1 on a difference")
-    old = PAGE.read_text(encoding="utf-8")
-    new = rewritten(old)
-    if parser.parse_args().check:
-        names = ("lifecycle.md (stored)", "lifecycle.md (generated)")
-        sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), new.splitlines(True), *names))
-        return int(old != new)
-    PAGE.write_text(new, encoding="utf-8")
-    return 0
-
+BLOCKS = (
+    job_diagram,
+    job_actions,
+    phase_diagram,
+    phase_table,
+    window_timeline,
+    end_behaviors,
+    execution_diagram,
+    execution_transitions,
+    timers,
+    retries,
+    rates,
+    slices,
+    aborts,
+    abort_sentence,
+    comings_and_goings,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(pages.main("lifecycle.md", BLOCKS))

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from aws_client import SERVICES, model
 from fleet import Fleet
 from servers import Server
+from thingjobs.operations.catalog import CONTROL, DEVICE
+from thingjobs.wire.operation import Plane
 
 
 def test_health_and_readiness_are_open(server: Server) -> None:
@@ -33,15 +36,27 @@ def test_metrics_count_requests_by_operation(fleet: Fleet) -> None:
         assert any(line.startswith(series) for line in lines)
 
 
-def test_operations_say_what_is_served(server: Server) -> None:
+def test_operations_are_those_of_the_models(server: Server) -> None:
     status, _, body = server.http("GET", "/-/operations")
     assert status == 200
-    served = {(o["service"], o["name"]): o["served"] for o in json.loads(body)["operations"]}
-    assert served["iot", "CreateJob"]
-    assert served["iot-jobs-data", "UpdateJobExecution"]
-    assert served["iot", "DescribeJobExecution"]
-    assert served["iot-jobs-data", "DescribeJobExecution"]
-    assert not served["iot", "CreateStream"]
+    shown = {(o["plane"], o["name"]): o for o in json.loads(body)["operations"]}
+    expected = {(plane, name) for plane in Plane for name in model(plane).operation_names}
+    assert shown.keys() == expected
+    for (plane, name), operation in shown.items():
+        described = model(Plane(plane)).operation_model(name)
+        assert operation["service"] == SERVICES[Plane(plane)]
+        assert operation["method"] == described.http["method"]
+        assert operation["uri"] == described.http["requestUri"]
+
+
+def test_operations_say_what_is_served_and_to_whom(server: Server) -> None:
+    shown = json.loads(server.http("GET", "/-/operations")[2])["operations"]
+    served = {(o["plane"], o["name"]): o["role"] for o in shown if o["served"]}
+    assert {name for plane, name in served if plane == "control"} == CONTROL.keys()
+    assert {name for plane, name in served if plane == "device"} == DEVICE
+    assert served["control", "CreateJob"] == served["device", "UpdateJobExecution"] == "admin"
+    assert {served[plane, "DescribeJobExecution"] for plane in Plane} == {"read-only"}
+    assert {o["role"] for o in shown if not o["served"]} == {None}
 
 
 # --- the clock ------------------------------------------------------------------------------------

@@ -14,7 +14,6 @@ from typing import Any, cast, get_args
 import pytest
 
 from thingjobs.auth import sigv4_query
-from thingjobs.auth.keys import Role, may
 from thingjobs.auth.throttle import Throttle
 from thingjobs.cli import app
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, REQUEST_RATES
@@ -25,15 +24,12 @@ from thingjobs.mqtt.connection import MAX_UNSENT
 from thingjobs.mqtt.hub import Hub
 from thingjobs.mqtt.limits import Limits
 from thingjobs.mqtt.session_state import MAX_QUEUED_BYTES
-from thingjobs.operations.catalog import CONTROL, DEVICE
 from thingjobs.operations.planes import DevicePlane, Notifications
 from thingjobs.settings import Settings
 from thingjobs.store.batcher import Statistics
 from thingjobs.store.store import Store
 from thingjobs.wire import mqtt_payloads
 from thingjobs.wire.errors import ANSWERS, answer_for
-from thingjobs.wire.operation import Plane
-from thingjobs.wire.routes import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "thingjobs"
@@ -152,30 +148,6 @@ def test_every_command_is_documented() -> None:
     assert shown | {"dev", "serve"} == set(commands(app))
 
 
-# --- operations -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("heading", "plane", "served"),
-    [
-        ("### Control plane, service `iot`", Plane.CONTROL, frozenset(CONTROL)),
-        ("### Device plane, service `iot-jobs-data`", Plane.DEVICE, DEVICE),
-    ],
-)
-def test_table_of_operations_is_what_is_served(heading: str, plane: Plane, served: frozenset[str]) -> None:
-    expected = [
-        f"| `{operation.name}` | `{operation.method} {operation.uri}` |"
-        f" {'any' if may(Role.READ_ONLY, operation.name) else 'admin'} |"
-        for operation in sorted(OPERATIONS, key=lambda operation: operation.name)
-        if operation.plane is plane and operation.name in served
-    ]
-    must_be(rows(section(read("docs/compatibility.md"), heading)), expected, f"compatibility.md, {heading}")
-
-
-def test_number_of_operations_is_that_of_the_models() -> None:
-    assert f"{len(OPERATIONS)} operations in all" in read("docs/compatibility.md")
-
-
 # --- dependencies -----------------------------------------------------------------------------------
 
 
@@ -276,10 +248,17 @@ def test_every_table_of_the_store_is_shown() -> None:
     must_be(names(page), re.findall(r"CREATE TABLE (\w+)", schema), "architecture.md, the store")
 
 
-def test_lifecycle_is_what_the_rules_say() -> None:
-    tool = ROOT / "tools" / "diagrams.py"
-    done = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+# --- what tools write ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tool", "page"), [("diagrams.py", "lifecycle.md"), ("compatibility.py", "compatibility.md")]
+)
+def test_page_is_what_its_tool_writes(tool: str, page: str) -> None:
+    """Transitions and examples by the rules that run; operations by the table of dispatch."""
+    command = [sys.executable, str(ROOT / "tools" / tool), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"make regen writes another {page}:\n{done.stdout}{done.stderr}"
 
 
 # --- decisions and links --------------------------------------------------------------------------------

@@ -23,13 +23,11 @@ from thingjobs.domain.errors import (
 from thingjobs.engine.engine import Engine
 from thingjobs.http.answer import Answer
 from thingjobs.http.identity import Identity
+from thingjobs.http.served import listed
 from thingjobs.metrics import Metrics
-from thingjobs.operations.catalog import CONTROL, DEVICE
 from thingjobs.operations.forecasts import make_forecast
 from thingjobs.store.store import Store
-from thingjobs.wire.operation import Plane
 from thingjobs.wire.rest_json import parse_object
-from thingjobs.wire.routes import OPERATIONS
 
 MAX_ADVANCE_SECONDS = 10 * 365 * 86_400
 
@@ -92,20 +90,7 @@ class Admin:
 
     async def _operations(self, request: Request) -> Answer:
         """Every operation of both service models, and whether it is served."""
-        return _json(
-            {
-                "operations": [
-                    {
-                        "service": "iot" if operation.plane is Plane.CONTROL else "iot-jobs-data",
-                        "name": operation.name,
-                        "method": operation.method,
-                        "uri": operation.uri,
-                        "served": operation.name in (CONTROL if operation.plane is Plane.CONTROL else DEVICE),
-                    }
-                    for operation in OPERATIONS
-                ]
-            }
-        )
+        return _json({"operations": listed()})
 
     async def _clock_now(self, request: Request) -> Answer:
         return _json({"now": self._clock.now(), "mode": self._clock.mode})

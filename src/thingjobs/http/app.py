@@ -28,6 +28,7 @@ from thingjobs.domain.errors import (
 from thingjobs.http.admin import Admin
 from thingjobs.http.answer import Answer
 from thingjobs.http.identity import Caller, Identity
+from thingjobs.http.served import is_served
 from thingjobs.metrics import Metrics
 from thingjobs.mqtt.access import Principal
 from thingjobs.mqtt.websocket import MqttWebSocket
@@ -126,7 +127,7 @@ class App:
         match = route(caller.plane, request.method, request.raw_path)
         operation = exchange.operation = match.operation
         exchange.operation_name = operation.name
-        if operation.request is None or (caller.plane is Plane.CONTROL and operation.name not in CONTROL):
+        if not is_served(operation):
             raise OperationNotServed(f"{operation.name} is not served here; GET /-/operations lists what is.")
         if not may(caller.role, operation.name):
             raise AccessDenied(
