@@ -5,6 +5,7 @@ No socket is opened: a request is caught just before it would be sent.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -146,3 +147,31 @@ def sample(shape: Shape) -> Any:
         case "double":
             return 2.5
     return int(shape.metadata.get("min", 7))
+
+
+def minimal(shape: Shape) -> Any:
+    """The smallest value that the model allows: required members, shortest texts, the first of an enum.
+
+    A string is as many ones as must be. Errors: AssertionError if its pattern does not take those.
+    """
+    least = int(shape.metadata.get("min", 0))
+    match shape.type_name:
+        case "structure":
+            return {name: minimal(shape.members[name]) for name in shape.required_members}
+        case "list":
+            return [minimal(shape.member) for _ in range(least)]
+        case "map":
+            return {minimal(shape.key): minimal(shape.value) for _ in range(least)}
+        case "string" if shape.enum:
+            return shape.enum[0]
+        case "string":
+            ones = "1" * max(least, 1)
+            java = shape.metadata.get("pattern", ".*")
+            pattern = java.replace(r"\p{C}", r"\0").replace(r"\p{Graph}", "!-~")
+            assert re.fullmatch(pattern, ones), shape.name
+            return ones
+        case "timestamp":
+            return 0
+        case "boolean":
+            return False
+    return least

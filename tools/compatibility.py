@@ -32,7 +32,7 @@ SUBJECTS: Mapping[str, str] = {
         "Ind(ex|ices)|FleetMetric|Cardinality|Percentiles|Statistics|Aggregation|Connectivity"
     ),
     "Device Defender: audits": "Audit(?!MitigationAction)",
-    "Device Defender: detection": "SecurityProfile|Violation|CustomMetric|Dimension|MetricValue|BehaviorModel",
+    "Device Defender: detection": "SecurityProfile|Violation|CustomMetric|Dimension|MetricValues|Behavior",
     "Device Defender: mitigation": "MitigationAction",
     "Certificates": "Certificate|RegistrationCode",
     "Policies and principals": "Polic(y|ies)|Principal|TestAuthorization",
