@@ -23,7 +23,6 @@ ACCESS_KEY = {Role.READ_ONLY: "any", Role.ADMIN: "admin"}
 
 # The first that matches counts.
 SUBJECTS: Mapping[str, str] = {
-    "Job templates": "JobTemplate",
     "Commands": "Command",
     "Over-the-air updates and streams": "OTAUpdate|Stream",
     "Software packages": "Package|Sbom",

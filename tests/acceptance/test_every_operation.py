@@ -6,6 +6,7 @@ catalog and has none fails the first test.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -253,6 +254,66 @@ def delete_job(fleet: Fleet) -> None:
     assert refusal(fleet.iot.describe_job, jobId=job).status == 404
 
 
+# --- job templates --------------------------------------------------------------------------------
+
+
+def job_template(fleet: Fleet, **members: Any) -> str:
+    name = fleet.unique("template")
+    content = {"document": DOCUMENT, "description": "d", **members}
+    fleet.iot.create_job_template(jobTemplateId=name, **content)
+    return name
+
+
+def create_job_template(fleet: Fleet) -> None:
+    name, thing = fleet.unique("template"), fleet.thing()
+    created = fleet.iot.create_job_template(jobTemplateId=name, document=DOCUMENT, description="d")
+    assert created["jobTemplateArn"] == arn("jobtemplate", name)
+    fleet.job(thing, document=None, jobTemplateArn=created["jobTemplateArn"])
+    execution = fleet.start_next(thing)
+    assert execution is not None
+    assert execution["jobDocument"] == DOCUMENT
+
+
+def describe_job_template(fleet: Fleet) -> None:
+    timeout = {"inProgressTimeoutInMinutes": 5}
+    name = job_template(fleet, timeoutConfig=timeout)
+    described = fleet.iot.describe_job_template(jobTemplateId=name)
+    assert (described["jobTemplateId"], described["description"]) == (name, "d")
+    assert (described["document"], described["timeoutConfig"]) == (DOCUMENT, timeout)
+
+
+def list_job_templates(fleet: Fleet) -> None:
+    names = {job_template(fleet), job_template(fleet)}
+    pages = fleet.iot.get_paginator("list_job_templates").paginate(maxResults=1)
+    found = {row["jobTemplateId"]: row["description"] for page in pages for row in page["jobTemplates"]}
+    assert found.items() >= dict.fromkeys(names, "d").items()
+
+
+def delete_job_template(fleet: Fleet) -> None:
+    name = job_template(fleet)
+    fleet.iot.delete_job_template(jobTemplateId=name)
+    assert refusal(fleet.iot.describe_job_template, jobTemplateId=name).status == 404
+
+
+def list_managed_job_templates(fleet: Fleet) -> None:
+    found = fleet.iot.list_managed_job_templates()["managedJobTemplates"]
+    assert len(found) == 7
+    for row in found:
+        resource = f"jobtemplate/{row['templateName']}:{row['templateVersion']}"
+        assert row["templateArn"] == f"arn:aws:iot:{REGION}::{resource}"
+    name = found[0]["templateName"]
+    of_one = fleet.iot.list_managed_job_templates(templateName=name)["managedJobTemplates"]
+    assert {row["templateName"] for row in of_one} == {name}
+
+
+def describe_managed_job_template(fleet: Fleet) -> None:
+    listed = fleet.iot.list_managed_job_templates()["managedJobTemplates"][0]
+    described = fleet.iot.describe_managed_job_template(templateName=listed["templateName"])
+    assert described["templateArn"] == listed["templateArn"]
+    assert described["description"] == listed["description"]
+    assert isinstance(json.loads(described["document"]), dict)
+
+
 # --- executions, as operators see them ------------------------------------------------------------
 
 
@@ -395,11 +456,13 @@ EXAMPLES: Mapping[Plane, Mapping[str, Example]] = {
         "CancelJob": cancel_job,
         "CancelJobExecution": cancel_job_execution,
         "CreateJob": create_job,
+        "CreateJobTemplate": create_job_template,
         "CreateThing": create_thing,
         "CreateThingGroup": create_thing_group,
         "CreateThingType": create_thing_type,
         "DeleteJob": delete_job,
         "DeleteJobExecution": delete_job_execution,
+        "DeleteJobTemplate": delete_job_template,
         "DeleteThing": delete_thing,
         "DeleteThingGroup": delete_thing_group,
         "DeleteThingType": delete_thing_type,
@@ -408,13 +471,17 @@ EXAMPLES: Mapping[Plane, Mapping[str, Example]] = {
         "DescribeEventConfigurations": describe_event_configurations,
         "DescribeJob": describe_job,
         "DescribeJobExecution": describe_job_execution,
+        "DescribeJobTemplate": describe_job_template,
+        "DescribeManagedJobTemplate": describe_managed_job_template,
         "DescribeThing": describe_thing,
         "DescribeThingGroup": describe_thing_group,
         "DescribeThingType": describe_thing_type,
         "GetJobDocument": get_job_document,
         "ListJobExecutionsForJob": list_job_executions_for_job,
         "ListJobExecutionsForThing": list_job_executions_for_thing,
+        "ListJobTemplates": list_job_templates,
         "ListJobs": list_jobs,
+        "ListManagedJobTemplates": list_managed_job_templates,
         "ListTagsForResource": list_tags_for_resource,
         "ListThingGroups": list_thing_groups,
         "ListThingGroupsForThing": list_thing_groups_for_thing,

@@ -17,6 +17,7 @@ from decimal import Decimal
 from thingjobs.domain.errors import InvalidRequest
 
 MAX_NESTING = 1000
+MAX_SOURCE_BYTES = 32_768
 REQUEST_INPUT = "request input"
 
 
@@ -27,6 +28,16 @@ def check_document(text: str, *, located_at: str = REQUEST_INPUT) -> None:
     Source: sentences and depth as observed by others on the service (unverified by us).
     """
     device_spelling(text, located_at=located_at)
+
+
+def read_source(data: bytes, url: str) -> str:
+    """The document that was read from a source. Errors: InvalidRequest if it is none, or not UTF-8."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise _invalid(url) from None
+    check_document(text, located_at=url)
+    return text
 
 
 def device_spelling(text: str, *, located_at: str = REQUEST_INPUT) -> str:
@@ -71,7 +82,11 @@ def device_spelling(text: str, *, located_at: str = REQUEST_INPUT) -> str:
     else:
         if expected is _END:
             return document
-    raise InvalidRequest(f"Job document located at {located_at} is an invalid JSON document.")
+    raise _invalid(located_at)
+
+
+def _invalid(located_at: str) -> InvalidRequest:
+    return InvalidRequest(f"Job document located at {located_at} is an invalid JSON document.")
 
 
 # --- reading ------------------------------------------------------------------------------------

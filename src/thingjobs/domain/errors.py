@@ -66,6 +66,10 @@ class ResourceAlreadyExists(ServiceError):
         self.resource_arn = resource_arn
 
 
+class Conflict(ServiceError):
+    """The id of a job template is taken."""
+
+
 # --- state --------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -16,6 +17,7 @@ from thingjobs.domain.model import (
     AbortCriterion,
     ExponentialRate,
     FailureType,
+    JobConfig,
     PresignedUrlConfig,
     RetryCriterion,
     RolloutConfig,
@@ -148,3 +150,18 @@ def updated_retry_criteria(
     if {c.failure_type for c in stored} != {c.failure_type for c in criteria}:
         raise InvalidRequest("FailureTypes must match existing FailureTypes defined in RetryConfig.")
     return tuple(criteria)
+
+
+def completed(given: JobConfig, template: JobConfig) -> JobConfig:
+    """What is given, and the template's for each member that is not; no member is taken in parts.
+
+    The schedule is ``schedule.completed``'s.
+    """
+    return replace(
+        given,
+        rollout=given.rollout or template.rollout,
+        abort=given.abort or template.abort,
+        retry=given.retry if given.retry is not None else template.retry,
+        in_progress_timeout_minutes=given.in_progress_timeout_minutes or template.in_progress_timeout_minutes,
+        presigned_url=given.presigned_url or template.presigned_url,
+    )

@@ -166,6 +166,33 @@ class Job:
     """What its schedule lets happen, as of the last look at it."""
     next_schedule_at: int | None = None
     """When to look again."""
+    job_template_arn: str | None = None
+    document_parameters: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A job document as it is stored.
+
+    ``source``: the URL it was read from. ``before_substitution``: the text with its parameters, if it had
+    any.
+    """
+
+    text: str
+    source: str | None = None
+    before_substitution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobTemplate:
+    """What a job may be made from. The scheduling in ``config`` has maintenance windows and nothing else."""
+
+    template_id: str
+    description: str
+    document: Document
+    config: JobConfig
+    destination_package_versions: tuple[str, ...] | None
+    created_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +264,7 @@ class JobFacts(NamedTuple):
     sweep: Sweep | None
     abort: tuple[AbortCriterion, ...] | None = None
     retry: tuple[RetryCriterion, ...] | None = None
+    presigned_url: PresignedUrlConfig | None = None
     phase: Phase = Phase.OPEN
     end_at: int | None = None
     has_windows: bool = False

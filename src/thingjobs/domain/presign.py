@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
@@ -62,28 +62,40 @@ def fill_placeholders(spelling: str, url_for: Callable[[Placeholder], str | None
     return _PLACEHOLDER.sub(fill, spelling)
 
 
-def check_presign(text: str, *, role_arn: str | None, owner: str) -> None:
-    """Refuse placeholders that could never be filled in: without a role to sign with, or naming no S3 object.
+def check_presign(
+    text: str, *, role_arn: str | None, owner: str, most: int, hosts: Collection[str] = ()
+) -> Sequence[S3Object]:
+    """The objects that a document wants presigned URLs of.
 
     ``text`` is a valid document, stored or in its device spelling; ``owner`` names it in the refusal
-    (``job j1``; a template is called a job too).
+    (``job j1``; a template is called a job too). ``most``: placeholders it may have. ``hosts``: see
+    ``parse_s3_url``.
 
-    Errors: InvalidRequest. The role comes first [inferred], then the URLs in their order.
+    Errors: InvalidRequest for placeholders that could never be filled in: without a role to sign with, or
+    naming no S3 object. Too many come first, then the role, then the URLs in their order [inferred].
     """
-    if "presigned" not in text and "\\u" not in text:
-        return
+    if not may_have_placeholders(text):
+        return ()
     found = placeholders(device_spelling(text))
+    if len(found) > most:
+        raise InvalidRequest(
+            f"The job document of {owner} has {len(found)} substitutions; {most} are allowed at most."
+        )
     if found and role_arn is None:
         if all(placeholder.is_v2 for placeholder in found):
             raise InvalidRequest(
                 "presignedUrlConfig role ARN is required to generate an S3 presigned url in job document."
             )
         raise InvalidRequest(f"Role must be provided for pre-sign S3 urls in job document of {owner}.")
-    for placeholder in found:
-        object_to_presign(placeholder)
+    return tuple(object_to_presign(placeholder, hosts) for placeholder in found)
 
 
-def object_to_presign(placeholder: Placeholder) -> S3Object:
+def may_have_placeholders(text: str) -> bool:
+    """False if the document, in whatever spelling, has none for sure."""
+    return "presigned" in text or "\\u" in text
+
+
+def object_to_presign(placeholder: Placeholder, hosts: Collection[str] = ()) -> S3Object:
     """The object a placeholder names.
 
     Errors: InvalidRequest ``Given S3 url … is invalid.`` or ``… Key cannot be null``.
@@ -91,12 +103,11 @@ def object_to_presign(placeholder: Placeholder) -> S3Object:
     invalid = f"Given S3 url {placeholder.url} is invalid."
     if placeholder.is_v2 and not _ENCODED_URL.fullmatch(placeholder.url):
         raise InvalidRequest(invalid)
-    named = parse_s3_url(placeholder.url, percent_encoded=placeholder.is_v2)
-    if named is None:
-        raise InvalidRequest(invalid)
-    if not named.key:
-        raise InvalidRequest(f"Provided S3 url is not valid: {placeholder.url}. Error: Key cannot be null")
-    return named
+    return _with_key(
+        parse_s3_url(placeholder.url, percent_encoded=placeholder.is_v2, hosts=hosts),
+        placeholder.url,
+        invalid,
+    )
 
 
 def _placeholder(match: re.Match[str]) -> Placeholder:
@@ -107,6 +118,7 @@ def _placeholder(match: re.Match[str]) -> Placeholder:
 # --- S3 URLs ------------------------------------------------------------------------------------
 
 _ENCODED_URL = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _S3_URL = re.compile(r"s3://([^/]+)/?(.*)", re.DOTALL)
 _HTTP_URL = re.compile(r"https?://([^/?#]+)/?(.*)", re.DOTALL | re.IGNORECASE)
 _S3_HOST = re.compile(
@@ -117,8 +129,20 @@ _S3_HOST = re.compile(
 )
 
 
-def parse_s3_url(url: str, *, percent_encoded: bool) -> S3Object | None:
+def document_object(url: str, hosts: Collection[str]) -> S3Object:
+    """The object that a ``documentSource`` names.
+
+    Errors: InvalidRequest, before anything is looked for.
+    Source: the sentences were observed by others on the service (unverified by us).
+    """
+    named = parse_s3_url(url, percent_encoded=True, hosts=hosts)
+    return _with_key(named, url, f"Job document source {url} is invalid.")
+
+
+def parse_s3_url(url: str, *, percent_encoded: bool, hosts: Collection[str] = ()) -> S3Object | None:
     """The object of an S3 URL: path style, virtual-hosted or ``s3://``. None if it is no such URL.
+
+    ``hosts``: names, in lower case and with their ports, that the storage has beside those of Amazon.
 
     The key may be empty. An http(s) URL that is ``percent_encoded`` is decoded and may name a ``versionId``;
     otherwise, and in ``s3://`` always, all that follows the bucket is the key as it stands.
@@ -126,13 +150,13 @@ def parse_s3_url(url: str, *, percent_encoded: bool) -> S3Object | None:
     if match := _S3_URL.fullmatch(url):
         return S3Object(*match.groups())
     http = _HTTP_URL.fullmatch(url)
-    host = _S3_HOST.fullmatch(http[1]) if http else None
+    host = _s3_host(http[1], hosts) if http else None
     if http is None or host is None:
         return None
     path, query = http[2], ""
     if percent_encoded:
         path, _, query = path.partition("#")[0].partition("?")
-    bucket, key = host["bucket"], path
+    (bucket, region), key = host, path
     if bucket is None:
         bucket, _, key = path.partition("/")
     if not bucket:
@@ -140,6 +164,28 @@ def parse_s3_url(url: str, *, percent_encoded: bool) -> S3Object | None:
     return S3Object(
         bucket=bucket,
         key=unquote(key) if percent_encoded else key,
-        region=host["region"],
+        region=region,
         version_id=dict(parse_qsl(query)).get("versionId"),
     )
+
+
+def _s3_host(host: str, hosts: Collection[str]) -> tuple[str | None, str | None] | None:
+    """The bucket and the region that the host of a URL names; None if it is no host of the storage."""
+    if match := _S3_HOST.fullmatch(host):
+        return match["bucket"], match["region"]
+    name = host.lower()
+    if name in hosts:
+        return None, None
+    for own in hosts:
+        bucket = name.removesuffix(f".{own}")
+        if bucket != name and _BUCKET.fullmatch(bucket):
+            return bucket, None
+    return None
+
+
+def _with_key(named: S3Object | None, url: str, invalid: str) -> S3Object:
+    if named is None:
+        raise InvalidRequest(invalid)
+    if not named.key:
+        raise InvalidRequest(f"Provided S3 url is not valid: {url}. Error: Key cannot be null")
+    return named

@@ -17,8 +17,10 @@ class Quotas:
     active_snapshot_jobs: int = 100
     active_continuous_jobs: int = 100
     concurrent_jobs: int = 100
+    job_templates: int = 100
     jobs_in_deletion: int = 10
     targets_per_job: int = 100
+    substitutions_per_document: int = 10
     executions_listed: int = 10
     windowed_executions_listed: int = 5
     retention_days: int = 730

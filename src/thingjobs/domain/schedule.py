@@ -7,7 +7,7 @@ A year is 365 days, two are 730.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Literal
@@ -107,6 +107,13 @@ def check_schedule(config: SchedulingConfig, *, target_selection: str, now: int)
             )
     for window in config.maintenance_windows:
         parse_cron(window.start_time)
+
+
+def completed(given: SchedulingConfig | None, template: SchedulingConfig | None) -> SchedulingConfig | None:
+    """What is given, with the template's windows unless there are windows among it."""
+    if template is None or (given is not None and given.maintenance_windows):
+        return given
+    return template if given is None else replace(given, maintenance_windows=template.maintenance_windows)
 
 
 def scheduled_rollouts(config: SchedulingConfig, now: int, count: int = SHOWN_ROLLOUTS) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ class _Exchange:
 
     def refusal(self, error: Exception) -> Answer:
         self.error = error
-        forms = answer_for(error)
+        forms = answer_for(error, self.operation_name)
         form = forms.device if self.plane_name == "device" else forms.control
         if not isinstance(error, ServiceError):
             log.error(

@@ -129,7 +129,7 @@ class DeviceOperations:
         )
         working.change(before, after)
         return shapes.StartNextPendingJobExecutionResponse(
-            execution=_described(after, job, self._documents.text(tx, job.job_key), now)
+            execution=_described(after, job, self._documents.text(tx, job, now), now)
         )
 
     def _update(
@@ -161,7 +161,7 @@ class DeviceOperations:
         )
         return shapes.UpdateJobExecutionResponse(
             execution_state=state if request.include_job_execution_state else None,
-            job_document=self._documents.text(tx, job.job_key) if request.include_job_document else None,
+            job_document=self._documents.text(tx, job, now) if request.include_job_document else None,
         )
 
     def _describe(
@@ -183,7 +183,7 @@ class DeviceOperations:
             execution, job = working.named(index, scope, request)
             if rules.as_seen_by_device(execution, job).status in TERMINAL:
                 raise TerminalStateReached
-        document = None if request.include_job_document is False else self._documents.text(tx, job.job_key)
+        document = None if request.include_job_document is False else self._documents.text(tx, job, now)
         return shapes.DescribeJobExecutionResponse(execution=_described(execution, job, document, now))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from thingjobs.domain import job_config
 from thingjobs.domain.model import (
     AbortCriterion,
@@ -65,11 +67,17 @@ def read_scheduling(given: iot.SchedulingConfig | None) -> SchedulingConfig | No
         start_time=given.start_time,
         end_time=given.end_time,
         end_behavior=given.end_behavior,
-        maintenance_windows=tuple(
-            MaintenanceWindow(window.start_time, window.duration_in_minutes)
-            for window in given.maintenance_windows or ()
-        ),
+        maintenance_windows=_windows(given.maintenance_windows),
     )
+
+
+def read_windows(given: Sequence[iot.MaintenanceWindow] | None) -> SchedulingConfig | None:
+    """A template's windows: a schedule without times."""
+    return SchedulingConfig(None, None, None, _windows(given)) if given else None
+
+
+def _windows(given: Sequence[iot.MaintenanceWindow] | None) -> tuple[MaintenanceWindow, ...]:
+    return tuple(MaintenanceWindow(window.start_time, window.duration_in_minutes) for window in given or ())
 
 
 # --- what DescribeJob shows: an empty object where nothing is configured (observed) -----------------

@@ -42,6 +42,8 @@ def job(
         job_process_details=_process_details(targets, counters, rollouts),
         timeout_config=shapes.show_timeout(config.in_progress_timeout_minutes),
         namespace_id=job.namespace_id,
+        job_template_arn=job.job_template_arn,
+        document_parameters=None if job.document_parameters is None else dict(job.document_parameters),
         job_executions_retry_config=shapes.show_retry(config.retry),
         is_concurrent=is_concurrent(job.status, rolling_out=bool(rollouts), sweep=job.sweep),
         scheduling_config=shapes.show_scheduling(config.scheduling),

@@ -5,26 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from thingjobs.domain import document as documents
 from thingjobs.domain import job as rules
-from thingjobs.domain import job_config, presign, schedule, windows
+from thingjobs.domain import job_config, packages, parameters, schedule, windows
 from thingjobs.domain.arn import Arn, job_arn, parse_arn, thing_group_arn
 from thingjobs.domain.effects import WorkDue
 from thingjobs.domain.errors import (
     InvalidRequest,
     JobNotFound,
     LimitExceeded,
-    OperationNotServed,
     ResourceAlreadyExists,
     ResourceNotFound,
 )
-from thingjobs.domain.model import Job, JobConfig, JobKey, Target, TargetSelection
+from thingjobs.domain.model import Document, Job, JobKey, Target, TargetSelection
 from thingjobs.domain.paging import decode_token, encode_token
 from thingjobs.domain.schedule import Phase
 from thingjobs.operations import job_config_shapes as shapes
+from thingjobs.operations import job_contents as contents
 from thingjobs.operations import job_views as views
 from thingjobs.operations import rollout, sweep
 from thingjobs.operations.call import Call
+from thingjobs.operations.job_templates import Base, base_of, is_managed
 from thingjobs.operations.tags import check_tags
 from thingjobs.store.tx import Tx
 from thingjobs.wire.shapes import iot
@@ -35,23 +35,30 @@ _UNSTORED = JobKey(0)
 
 def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJobResponse:
     """Store the job and hand out its first batch."""
-    _check_one_document(request)
-    config = _config_of(request, call.now)
-    tags = check_tags(
-        call, request.tags, missing_value_message="Invalid tag parameter exception. Please check the input."
-    )
+    contents.check_one_document(request, request.job_template_arn)
+    given = contents.read_config(request)
+    selection = TargetSelection(request.target_selection or TargetSelection.SNAPSHOT)
+    scheduling = shapes.read_scheduling(request.scheduling_config)
+    if scheduling is not None:
+        schedule.check_schedule(scheduling, target_selection=selection, now=call.now)
+    if request.document_parameters is not None and not is_managed(request.job_template_arn):
+        raise InvalidRequest("documentParameters can be used only with an AWS managed template.")
+    tags = check_tags(call, request.tags, missing_value_message=contents.INVALID_TAG)
     arns = _parsed_targets(request.targets)
     if len(arns) > call.quotas.targets_per_job:
         raise LimitExceeded(f"A job can have no more than {call.quotas.targets_per_job} targets.")
-    if request.job_template_arn is not None:
-        _refuse_template(request.job_template_arn)
+    base = base_of(call, tx, request.job_template_arn)
+    scheduling = schedule.completed(scheduling, base.config.scheduling)
+    if scheduling is not None:
+        schedule.check_schedule(scheduling, target_selection=selection, now=call.now)
+    config = replace(job_config.completed(given, base.config), scheduling=scheduling)
     if tx.jobs.exists(call.scope.id, request.job_id):
         raise ResourceAlreadyExists(
             f"Job {request.job_id} already exists.", request.job_id, job_arn(call.scope, request.job_id)
         )
     targets = [_resolved(call, tx, arn) for arn in arns]
-    text = _document_of(request)
-    selection = TargetSelection(request.target_selection or TargetSelection.SNAPSHOT)
+    document = _document_of(call, request, base)
+    contents.check_deliverable(call, document.text, config.presigned_url, f"job {request.job_id}")
     rules.check_room(
         call.quotas,
         selection,
@@ -65,12 +72,10 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
         job_id=request.job_id,
         status=windows.STATUS_IN[phase],
         target_selection=selection,
-        description=request.description,
+        description=base.description if request.description is None else request.description,
         namespace_id=request.namespace_id,
         config=config,
-        destination_package_versions=None
-        if request.destination_package_versions is None
-        else tuple(request.destination_package_versions),
+        destination_package_versions=contents.package_versions_of(request, base.package_versions),
         force_canceled=False,
         reason_code=None,
         comment=None,
@@ -80,8 +85,10 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
         sweep=None,
         phase=phase,
         next_schedule_at=windows.next_boundary(config.scheduling, call.now),
+        job_template_arn=request.job_template_arn,
+        document_parameters=request.document_parameters,
     )
-    job = replace(job, key=tx.jobs.insert(job, text, targets))
+    job = replace(job, key=tx.jobs.insert(job, document, targets))
     tx.tags.put(call.scope.id, job_arn(call.scope, job.job_id), tags)
     if phase is Phase.OPEN:
         rollout.begin(
@@ -103,13 +110,14 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
 def describe_job(call: Call, tx: Tx, request: iot.DescribeJobRequest) -> iot.DescribeJobResponse:
     job = _found(call, tx, request.job_id)
     return iot.DescribeJobResponse(
+        document_source=tx.jobs.document_source(job.key),
         job=views.job(
             call,
             job,
             targets=tx.jobs.targets(job.key),
             counters=tx.jobs.counters(job.key),
             rollouts=tx.rollouts.of_job(job.key),
-        )
+        ),
     )
 
 
@@ -134,6 +142,8 @@ def update_job(call: Call, tx: Tx, request: iot.UpdateJobRequest) -> None:
         job_config.check_retries_to_zero(retry)
     job = _found(call, tx, request.job_id)
     rules.check_updatable(job)
+    if presigned_url is not None:
+        contents.check_deliverable(call, tx.jobs.document(job.key), presigned_url, f"job {job.job_id}")
     was = job.config
     config = replace(
         was,
@@ -255,10 +265,14 @@ def associate_targets_with_job(
 
 
 def get_job_document(call: Call, tx: Tx, request: iot.GetJobDocumentRequest) -> iot.GetJobDocumentResponse:
+    """The stored text; presigned URLs are for devices only."""
     key = tx.jobs.key(call.scope.id, request.job_id)
     if key is None:
         raise JobNotFound(request.job_id)
-    return iot.GetJobDocumentResponse(document=tx.jobs.document(key))
+    document = tx.jobs.document_with_origin(key)
+    if request.before_substitution and document.before_substitution is not None:
+        return iot.GetJobDocumentResponse(document=document.before_substitution)
+    return iot.GetJobDocumentResponse(document=document.text)
 
 
 # --- parts of requests --------------------------------------------------------------------------
@@ -271,44 +285,16 @@ def _found(call: Call, tx: Tx, job_id: str) -> Job:
     return job
 
 
-def _check_one_document(request: iot.CreateJobRequest) -> None:
-    if request.document is not None and request.document_source is not None:
-        raise InvalidRequest("Job document and job document source cannot be specified at the same time.")
-    if request.document is None and request.document_source is None and request.job_template_arn is None:
-        raise InvalidRequest("Neither job document nor job document source is specified.")
-
-
-def _config_of(request: iot.CreateJobRequest, now: int) -> JobConfig:
-    """The configuration asked for; time-out before abort criteria, then the rest (observed)."""
-    timeout = shapes.read_timeout(request.timeout_config)
-    abort = shapes.read_abort(request.abort_config)
-    rollout_config = shapes.read_rollout(request.job_executions_rollout_config)
-    presigned_url = shapes.read_presigned_url(request.presigned_url_config)
-    retry = shapes.read_retry(request.job_executions_retry_config)
-    scheduling = shapes.read_scheduling(request.scheduling_config)
-    if scheduling is not None:
-        selection = request.target_selection or TargetSelection.SNAPSHOT
-        schedule.check_schedule(scheduling, target_selection=selection, now=now)
-    if request.document_parameters is not None and not _is_managed(request.job_template_arn):
-        raise InvalidRequest("documentParameters can be used only with an AWS managed template.")
-    return JobConfig(
-        rollout=rollout_config,
-        abort=abort,
-        retry=retry and job_config.retry_criteria(retry),
-        in_progress_timeout_minutes=timeout,
-        presigned_url=presigned_url,
-        scheduling=scheduling,
-    )
-
-
-def _document_of(request: iot.CreateJobRequest) -> str:
-    """The document's text. Errors: InvalidRequest; OperationNotServed for a document source."""
-    if request.document is None:
-        raise OperationNotServed("This server does not read documentSource yet; send the text as document.")
-    documents.check_document(request.document)
-    role = request.presigned_url_config.role_arn if request.presigned_url_config else None
-    presign.check_presign(request.document, role_arn=role, owner=f"job {request.job_id}")
-    return request.document
+def _document_of(call: Call, request: iot.CreateJobRequest, base: Base) -> Document:
+    """The job's document, with the parameters of a managed template filled in."""
+    document = contents.document_of(call, request, base.document)
+    packages.check_packages(document.text)
+    if base.name is None:
+        return document
+    given = request.document_parameters or {}
+    parameters.check_parameters(given, base.parameters, base.name)
+    text = parameters.substitute(document.text, given, base.parameters)
+    return Document(text, document.source, before_substitution=document.text)
 
 
 def _parsed_targets(targets: Sequence[str]) -> Sequence[Arn]:
@@ -333,20 +319,3 @@ def _resolved(call: Call, tx: Tx, arn: Arn) -> Target:
     if group is None:
         raise ResourceNotFound(f"Thing Group {arn.name} cannot be found.")
     return Target(str(arn), thing_key=None, group_key=group.key)
-
-
-def _is_managed(template_arn: str | None) -> bool:
-    arn = parse_arn(template_arn) if template_arn is not None else None
-    return arn is not None and arn.kind == "jobtemplate" and not arn.account
-
-
-def _refuse_template(template_arn: str) -> None:
-    """Say why a template cannot be used. None exist yet, so each well-formed one is not found."""
-    arn = parse_arn(template_arn)
-    if arn is None:
-        raise InvalidRequest(f"Job template ARN {template_arn} is invalid.")
-    if arn.kind != "jobtemplate":
-        raise InvalidRequest(
-            f"Resource type should be jobtemplate but found invalid resource type {arn.kind}"
-        )
-    raise ResourceNotFound(f"Job Template {arn.name} cannot be found.")

@@ -149,7 +149,7 @@ class Notifier:
         head_changed = before is None or before.head != after.head
         document = None
         if head_changed and executions:
-            document = self._documents.text(tx, executions[0].job.job_key)
+            document = self._documents.text(tx, executions[0].job, now)
         return PendingNotice(
             scope=thing[0],
             thing_name=thing[1],

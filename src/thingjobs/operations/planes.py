@@ -8,44 +8,80 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
+from thingjobs.domain.document import MAX_SOURCE_BYTES, read_source
 from thingjobs.domain.effects import PendingNotice
-from thingjobs.domain.errors import OperationNotServed
+from thingjobs.domain.errors import OperationNotServed, ServiceUnavailable
 from thingjobs.domain.model import Scope, ScopeId
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.operations.call import Call, Endpoints
-from thingjobs.operations.catalog import CONTROL
+from thingjobs.operations.catalog import CONTROL, Served
 from thingjobs.operations.device import Command, DeviceOperations, Request, Response
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.notifications import Notifier, Told
+from thingjobs.operations.storage import CredentialsNeeded, NoStorage, SourceNeeded, Storage
 from thingjobs.store.executions import ThingName
 from thingjobs.store.store import Store
 from thingjobs.store.tx import Tx
+
+MAX_NEEDS = 3
+"""How often an operation may need something from outside: a source, credentials, and those again."""
 
 
 class ControlPlane:
     """Operators' requests, one operation each."""
 
-    def __init__(self, store: Store, endpoints: Endpoints, quotas: Quotas, *, spread: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        endpoints: Endpoints,
+        quotas: Quotas,
+        *,
+        spread: bool = False,
+        storage: Storage | None = None,
+    ) -> None:
         """``spread``: see ``Call``."""
         self._store = store
         self._endpoints = endpoints
         self._quotas = quotas
         self._spread = spread
+        self._storage = storage or NoStorage()
 
     async def answer(self, scope: Scope, operation_name: str, request: Any) -> Any:
         """The answer's shape, None for an empty one. Errors: ServiceError."""
         served = CONTROL.get(operation_name)
         if served is None:
             raise OperationNotServed(f"{operation_name} is not served here; GET /-/operations lists what is.")
-        run = served.run
+        sources: dict[str, str] = {}
+        for _ in range(MAX_NEEDS):
+            try:
+                return await self._run(served, scope, request, sources)
+            except SourceNeeded as needed:
+                data = await self._storage.read(needed.named, needed.url, MAX_SOURCE_BYTES)
+                sources[needed.url] = read_source(data, needed.url)
+            except CredentialsNeeded as needed:
+                await self._storage.obtain_credentials(needed.role_arn)
+        raise ServiceUnavailable("What the request needs of the storage is gone too soon; try again later.")
 
+    def _run(
+        self, served: Served, scope: Scope, request: Any, sources: Mapping[str, str]
+    ) -> asyncio.Future[Any]:
         def work(tx: Tx, now: int) -> Any:
-            call = Call(scope, now, _new_id, self._endpoints, self._quotas, self._spread)
-            return run(call, tx, request)
+            call = Call(
+                scope,
+                now,
+                _new_id,
+                self._endpoints,
+                self._quotas,
+                self._spread,
+                self._storage,
+                sources,
+            )
+            return served.run(call, tx, request)
 
-        return await (self._store.write(work) if served.writes else self._store.read(work))
+        return self._store.write(work) if served.writes else self._store.read(work)
 
 
 class DevicePlane:

@@ -94,7 +94,8 @@ def _existing_resource(call: Call, tx: Tx, resource_arn: str) -> str:
             if tx.thing_types.find(call.scope.id, arn.name) is None:
                 raise ResourceNotFound(f"Thing Type {arn.name} does not exist.")
         case "jobtemplate":
-            raise ResourceNotFound(f"Job Template {arn.name} cannot be found.")
+            if not tx.job_templates.exists(call.scope.id, arn.name):
+                raise ResourceNotFound(f"Job Template {arn.name} cannot be found.")
         case _:
             raise ResourceNotFound("This resource is not found")
     return str(arn)

@@ -8,18 +8,14 @@ from typing import Any, NamedTuple
 import msgspec
 
 from thingjobs.domain.model import (
-    AbortCriterion,
     Counters,
+    Document,
     ExecutionStatus,
     GroupKey,
     Job,
-    JobConfig,
     JobFacts,
     JobKey,
     JobStatus,
-    PresignedUrlConfig,
-    RetryCriterion,
-    RolloutConfig,
     ScopeId,
     Sweep,
     Target,
@@ -28,6 +24,15 @@ from thingjobs.domain.model import (
 )
 from thingjobs.domain.schedule import Phase, SchedulingConfig
 from thingjobs.domain.windows import end_at
+from thingjobs.store.job_configs import (
+    abort_criteria_of,
+    arns_of,
+    config_columns,
+    config_of,
+    json_text,
+    presigned_url_of,
+    retry_criteria_of,
+)
 from thingjobs.store.sqlite import Database, Value
 
 MAX_INSTANT = 2**62
@@ -90,7 +95,7 @@ class Jobs:
     def exists(self, scope: ScopeId, job_id: str) -> bool:
         return self.key(scope, job_id) is not None
 
-    def insert(self, job: Job, document: str, targets: Sequence[Target]) -> JobKey:
+    def insert(self, job: Job, document: Document, targets: Sequence[Target]) -> JobKey:
         """Store a new job with all that belongs to it; ``job.key`` is ignored, the new key returned."""
         key = JobKey(
             self._db.insert(
@@ -99,15 +104,23 @@ class Jobs:
                 job_id=job.job_id,
                 target_selection=job.target_selection.value,
                 namespace_id=job.namespace_id,
-                scheduling_config=_json(job.config.scheduling),
-                destination_package_versions=_json(job.destination_package_versions),
+                scheduling_config=json_text(job.config.scheduling),
+                destination_package_versions=json_text(job.destination_package_versions),
+                job_template_arn=job.job_template_arn,
+                document_parameters=json_text(job.document_parameters),
                 created_at=job.created_at,
                 end_at=end_at(job.config.scheduling),
                 has_windows=int(bool(job.config.scheduling and job.config.scheduling.maintenance_windows)),
                 **_changeable(job),
             )
         )
-        self._db.run("insert_document", job_key=key, document=document)
+        self._db.run(
+            "insert_document",
+            job_key=key,
+            document=document.text,
+            source=document.source,
+            before_substitution=document.before_substitution,
+        )
         self._db.run("insert_counters", job_key=key)
         self.add_targets(key, 0, targets)
         return key
@@ -131,6 +144,17 @@ class Jobs:
         if row is None:
             raise LookupError(f"no job has the key {key}")
         return str(row[0])
+
+    def document_with_origin(self, key: JobKey) -> Document:
+        row = self._db.row("document_with_origin", job_key=key)
+        if row is None:
+            raise LookupError(f"no job has the key {key}")
+        return Document(*row)
+
+    def document_source(self, key: JobKey) -> str | None:
+        """The URL that the document was read from, if it was."""
+        row = self._db.row("document_source_of_job", job_key=key)
+        return row[0] if row else None
 
     def targets(self, key: JobKey) -> Sequence[Target]:
         return [
@@ -247,20 +271,11 @@ class Jobs:
         return [JobKey(key) for (key,) in self._db.rows("jobs_to_sweep", limit=limit)]
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else msgspec.json.encode(value).decode()
-
-
 def _changeable(job: Job) -> dict[str, Value]:
-    config = job.config
     return {
+        **config_columns(job.config),
         "status": job.status.value,
         "description": job.description,
-        "rollout_config": _json(config.rollout),
-        "abort_config": _json(config.abort),
-        "retry_config": _json(config.retry),
-        "in_progress_timeout_minutes": config.in_progress_timeout_minutes,
-        "presigned_url_config": _json(config.presigned_url),
         "force_canceled": int(job.force_canceled),
         "reason_code": job.reason_code,
         "comment": job.comment,
@@ -272,12 +287,8 @@ def _changeable(job: Job) -> dict[str, Value]:
     }
 
 
-_ROLLOUT = msgspec.json.Decoder(RolloutConfig)
-_ABORT = msgspec.json.Decoder(tuple[AbortCriterion, ...])
-_RETRY = msgspec.json.Decoder(tuple[RetryCriterion, ...])
-_PRESIGNED_URL = msgspec.json.Decoder(PresignedUrlConfig)
 _SCHEDULING = msgspec.json.Decoder(SchedulingConfig)
-_ARNS = msgspec.json.Decoder(tuple[str, ...])
+_PARAMETERS = msgspec.json.Decoder(dict[str, str])
 
 
 def _job(row: tuple[Any, ...]) -> Job:
@@ -286,6 +297,7 @@ def _job(row: tuple[Any, ...]) -> Job:
         rollout, abort, retry, timeout_minutes, presigned_url,
         scheduling, package_versions, force_canceled, reason_code, comment,
         created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at,
+        template_arn, parameters,
     ) = row  # fmt: skip
     return Job(
         key=key,
@@ -295,15 +307,11 @@ def _job(row: tuple[Any, ...]) -> Job:
         target_selection=_SELECTION[target_selection],
         description=description,
         namespace_id=namespace_id,
-        config=JobConfig(
-            rollout=rollout and _ROLLOUT.decode(rollout),
-            abort=abort and _ABORT.decode(abort),
-            retry=retry and _RETRY.decode(retry),
-            in_progress_timeout_minutes=timeout_minutes,
-            presigned_url=presigned_url and _PRESIGNED_URL.decode(presigned_url),
-            scheduling=scheduling and _SCHEDULING.decode(scheduling),
+        config=config_of(
+            (rollout, abort, retry, timeout_minutes, presigned_url),
+            scheduling and _SCHEDULING.decode(scheduling),
         ),
-        destination_package_versions=package_versions and _ARNS.decode(package_versions),
+        destination_package_versions=arns_of(package_versions),
         force_canceled=bool(force_canceled),
         reason_code=reason_code,
         comment=comment,
@@ -313,16 +321,18 @@ def _job(row: tuple[Any, ...]) -> Job:
         sweep=_SWEEP[sweep],
         phase=_PHASE[phase],
         next_schedule_at=next_schedule_at,
+        job_template_arn=template_arn,
+        document_parameters=parameters and _PARAMETERS.decode(parameters),
     )
 
 
 def _facts(row: tuple[Any, ...]) -> JobFacts:
     (
         key, scope, job_id, status, target_selection, namespace_id, timeout_minutes, sweep,
-        abort, retry, phase, end, has_windows, rolling_out,
+        abort, retry, presigned_url, phase, end, has_windows, rolling_out,
     ) = row  # fmt: skip
     return JobFacts(
         key, scope, job_id, _STATUS[status], _SELECTION[target_selection], namespace_id, timeout_minutes,
-        _SWEEP[sweep], abort and _ABORT.decode(abort), retry and _RETRY.decode(retry),
+        _SWEEP[sweep], abort_criteria_of(abort), retry_criteria_of(retry), presigned_url_of(presigned_url),
         _PHASE[phase], end, bool(has_windows), bool(rolling_out),
     )  # fmt: skip

@@ -125,6 +125,8 @@ CREATE TABLE job (
         CHECK (phase IN ('WAITING', 'OPEN', 'CLOSED', 'SPENT', 'ENDED')),
     has_windows INTEGER NOT NULL DEFAULT 0 CHECK (has_windows IN (0, 1)),
     next_schedule_at INTEGER,
+    job_template_arn TEXT,
+    document_parameters TEXT,
     CHECK ((completed_at IS NOT NULL) <= (status IN ('COMPLETED', 'DELETION_IN_PROGRESS'))),
     UNIQUE (scope, job_id)
 );
@@ -135,10 +137,32 @@ CREATE INDEX job_to_sweep ON job (key) WHERE sweep IS NOT NULL;
 CREATE INDEX job_schedule_due ON job (next_schedule_at) WHERE next_schedule_at IS NOT NULL;
 CREATE INDEX job_to_retire ON job (last_updated_at) WHERE status IN ('COMPLETED', 'CANCELED');
 
+-- before_substitution: the document with its parameters, where it had any.
 CREATE TABLE job_document (
     job_key  INTEGER PRIMARY KEY REFERENCES job (key),
-    document TEXT NOT NULL
+    document TEXT NOT NULL,
+    source TEXT,
+    before_substitution TEXT
 );
+
+CREATE TABLE job_template (
+    scope                        INTEGER NOT NULL REFERENCES scope (id),
+    template_id                  TEXT NOT NULL,
+    description                  TEXT NOT NULL,
+    document                     TEXT NOT NULL,
+    document_source              TEXT,
+    rollout_config               TEXT,
+    abort_config                 TEXT,
+    retry_config                 TEXT,
+    in_progress_timeout_minutes  INTEGER CHECK (in_progress_timeout_minutes >= 1),
+    presigned_url_config         TEXT,
+    maintenance_windows          TEXT NOT NULL,
+    destination_package_versions TEXT,
+    created_at                   INTEGER NOT NULL,
+    PRIMARY KEY (scope, template_id)
+) WITHOUT ROWID;
+
+CREATE INDEX job_template_by_creation ON job_template (scope, created_at DESC, template_id);
 
 CREATE TABLE job_target (
     job_key   INTEGER NOT NULL REFERENCES job (key),

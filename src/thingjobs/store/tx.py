@@ -6,6 +6,7 @@ from thingjobs.domain.effects import Effect
 from thingjobs.store.events import Events
 from thingjobs.store.executions import Executions
 from thingjobs.store.groups import Groups
+from thingjobs.store.job_templates import JobTemplates
 from thingjobs.store.jobs import Jobs
 from thingjobs.store.marks import Marks
 from thingjobs.store.rollouts import Rollouts
@@ -28,6 +29,7 @@ class Tx:
         self.groups = Groups(database)
         self.tags = Tags(database)
         self.jobs = Jobs(database)
+        self.job_templates = JobTemplates(database)
         self.rollouts = Rollouts(database)
         self.executions = Executions(database)
         self.marks = Marks(database)

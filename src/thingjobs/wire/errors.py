@@ -36,6 +36,8 @@ def _same(name: str, status: int, mqtt_code: str) -> Answer:
 _INTERNAL = Answer(
     HttpError("InternalFailureException", 500), HttpError("ServiceUnavailableException", 503), "InternalError"
 )
+_INTERNAL_OF_MANAGED = _same("InternalServerException", 500, "InternalError")
+_OF_MANAGED = frozenset({"ListManagedJobTemplates", "DescribeManagedJobTemplate"})
 
 ANSWERS: dict[type[e.ServiceError], Answer] = {
     e.InvalidRequest: _same("InvalidRequestException", 400, "InvalidRequest"),
@@ -49,6 +51,7 @@ ANSWERS: dict[type[e.ServiceError], Answer] = {
     e.ResourceNotFound: _same("ResourceNotFoundException", 404, "ResourceNotFound"),
     e.JobNotFound: _same("ResourceNotFoundException", 404, "ResourceNotFound"),
     e.ResourceAlreadyExists: _same("ResourceAlreadyExistsException", 409, "InvalidRequest"),
+    e.Conflict: _same("ConflictException", 409, "InvalidRequest"),
     e.VersionConflict: _same("VersionConflictException", 409, "VersionMismatch"),
     # The device model has no VersionConflictException: a stale version is a bad request there.
     e.VersionMismatch: Answer(
@@ -72,9 +75,12 @@ ANSWERS: dict[type[e.ServiceError], Answer] = {
 }
 
 
-def answer_for(error: Exception) -> Answer:
-    """The wire form of ``error``; anything that is not a ServiceError is an internal error."""
+def answer_for(error: Exception, operation_name: str = "") -> Answer:
+    """The wire form of ``error``; anything that is not a ServiceError is an internal error.
+
+    Internal errors have a name of their own in the operations on managed templates.
+    """
     for kind in type(error).__mro__:
         if (answer := ANSWERS.get(kind)) is not None:
             return answer
-    return _INTERNAL
+    return _INTERNAL_OF_MANAGED if operation_name in _OF_MANAGED else _INTERNAL

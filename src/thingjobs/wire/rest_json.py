@@ -169,6 +169,8 @@ def encode_error(error: Exception) -> bytes:
     body = _ErrorBody(error.message)
     if isinstance(error, errors.ResourceAlreadyExists):
         body.resource_id, body.resource_arn = error.resource_id, error.resource_arn
+    elif isinstance(error, errors.Conflict):
+        body.resource_id = None
     elif isinstance(error, errors.Throttled):
         body.limit, body.used = error.limit, error.used
     elif isinstance(error, errors.InvalidStateTransition) and error.state:

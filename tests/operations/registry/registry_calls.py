@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from thingjobs.domain.model import (
+    Document,
     GroupKey,
     Job,
     JobConfig,
@@ -358,7 +359,7 @@ class Registry:
             completed_at=None,
             sweep=None,
         )
-        return self.tx.jobs.insert(job, "{}", ())
+        return self.tx.jobs.insert(job, Document("{}"), ())
 
     def open_snapshot(self, job_key: JobKey) -> tuple[int, int]:
         """Have a rollout follow all memberships as they are now; its key and sequence number."""

@@ -12,6 +12,7 @@ from thingjobs.domain.presign import (
     Placeholder,
     S3Object,
     check_presign,
+    document_object,
     fill_placeholders,
     object_to_presign,
     parse_s3_url,
@@ -30,7 +31,7 @@ def a_document(*values: str) -> str:
 
 def refusal(text: str, role_arn: str | None = ROLE, owner: str = "job j1") -> str:
     with pytest.raises(InvalidRequest) as refused:
-        check_presign(text, role_arn=role_arn, owner=owner)
+        check_presign(text, most=10, role_arn=role_arn, owner=owner)
     return refused.value.message
 
 
@@ -81,7 +82,7 @@ def test_the_role_is_missed_before_the_url_is_looked_at() -> None:
     ],
 )
 def test_other_documents_need_no_role(text: str) -> None:
-    check_presign(text, role_arn=None, owner="job j1")
+    check_presign(text, most=10, role_arn=None, owner="job j1")
 
 
 # --- the object -----------------------------------------------------------------------------------
@@ -98,7 +99,7 @@ def test_a_host_that_is_not_s3_is_refused() -> None:
 def test_the_second_form_must_be_percent_encoded(url: str) -> None:
     """spec: wire 8"""
     assert refusal(a_document(f"${{aws:iot:s3-presigned-url-v2:{url}}}")) == f"Given S3 url {url} is invalid."
-    check_presign(a_document(f"${{aws:iot:s3-presigned-url:{url}}}"), role_arn=ROLE, owner="job j1")
+    check_presign(a_document(f"${{aws:iot:s3-presigned-url:{url}}}"), most=10, role_arn=ROLE, owner="job j1")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_what_is_no_url_of_an_object_is_refused(url: str) -> None:
 def test_placeholders_are_found_however_the_stored_text_escapes_them() -> None:
     escaped = a_document(FIRST_FORM).replace("/", "\\/").replace("$", "\\u0024")
     assert refusal(escaped, role_arn=None).startswith("Role must be provided")
-    check_presign(escaped, role_arn=ROLE, owner="job j1")
+    check_presign(escaped, most=10, role_arn=ROLE, owner="job j1")
     hidden = escaped.replace("presigned", "pre\\u0073igned")
     assert refusal(hidden, role_arn=None).startswith("Role must be provided")
 
@@ -210,3 +211,66 @@ def test_a_placeholder_that_cannot_be_filled_in_stays() -> None:
 def test_a_url_with_escapes_is_read_as_json_means_it() -> None:
     spelling = device_spelling(a_document("${aws:iot:s3-presigned-url:s3://b/a\\b\tc}"))
     assert placeholders(spelling) == (Placeholder("s3://b/a\\b\tc", is_v2=False),)
+
+
+# --- the storage's own names ------------------------------------------------------------------------
+
+HOSTS = ("minio.plant:9000", "files.example.com")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://minio.plant:9000/fw/a/b.bin",
+        "https://MINIO.plant:9000/fw/a/b.bin",
+        "http://fw.minio.plant:9000/a/b.bin",
+        "https://files.example.com/fw/a/b.bin",
+    ],
+)
+def test_the_storage_is_known_by_its_own_names(url: str) -> None:
+    assert document_object(url, HOSTS) == S3Object("fw", "a/b.bin")
+    assert object_to_presign(Placeholder(url, is_v2=False), HOSTS) == S3Object("fw", "a/b.bin")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://minio.plant/fw/k",
+        "http://minio.plant:9001/fw/k",
+        "http://minio.plant:9000@evil.example/fw/k",
+        "http://user:password@minio.plant:9000/fw/k",
+        "http://evil.example/minio.plant:9000/k",
+        "http://a/b.minio.plant:9000/k",
+        "http://.minio.plant:9000/k",
+        "http://minio.plant:9000.evil.example/fw/k",
+        "http://xfiles.example.com/fw/k",
+    ],
+)
+def test_what_only_looks_like_the_storage_is_refused(url: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        document_object(url, HOSTS)
+    assert refused.value.message == f"Job document source {url} is invalid."
+
+
+def test_a_document_source_is_percent_decoded() -> None:
+    """spec: control-plane 2, documentSource"""
+    assert document_object("https://s3.amazonaws.com/b/a%20b?versionId=7", ()) == S3Object(
+        "b", "a b", version_id="7"
+    )
+    assert document_object("s3://b/a%20b", ()) == S3Object("b", "a%20b")
+
+
+def test_a_document_source_needs_a_key() -> None:
+    """case 204"""
+    with pytest.raises(
+        InvalidRequest, match=r"Provided S3 url is not valid: s3://b/\. Error: Key cannot be null"
+    ):
+        document_object("s3://b/", ())
+
+
+def test_a_document_has_at_most_so_many_substitutions() -> None:
+    """spec: quotas 1"""
+    text = a_document(*[FIRST_FORM] * 3)
+    assert len(check_presign(text, role_arn=ROLE, owner="job j1", most=3)) == 3
+    with pytest.raises(InvalidRequest, match="of job j1 has 3 substitutions; 2 are allowed"):
+        check_presign(text, role_arn=ROLE, owner="job j1", most=2)

@@ -3,7 +3,8 @@
 SELECT key, scope, job_id, status, target_selection, description, namespace_id,
        rollout_config, abort_config, retry_config, in_progress_timeout_minutes, presigned_url_config,
        scheduling_config, destination_package_versions, force_canceled, reason_code, comment,
-       created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at
+       created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at,
+       job_template_arn, document_parameters
 FROM job WHERE scope = :scope AND job_id = :job_id;
 
 -- name: job_by_key
@@ -11,7 +12,8 @@ FROM job WHERE scope = :scope AND job_id = :job_id;
 SELECT key, scope, job_id, status, target_selection, description, namespace_id,
        rollout_config, abort_config, retry_config, in_progress_timeout_minutes, presigned_url_config,
        scheduling_config, destination_package_versions, force_canceled, reason_code, comment,
-       created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at
+       created_at, last_updated_at, completed_at, sweep, phase, next_schedule_at,
+       job_template_arn, document_parameters
 FROM job WHERE key = :key;
 
 -- name: job_key_by_id
@@ -21,7 +23,7 @@ SELECT key FROM job WHERE scope = :scope AND job_id = :job_id;
 -- name: job_facts
 -- What decisions about executions need to know of the jobs in :keys.
 SELECT key, scope, job_id, status, target_selection, namespace_id, in_progress_timeout_minutes, sweep,
-       abort_config, retry_config, phase, end_at, has_windows,
+       abort_config, retry_config, presigned_url_config, phase, end_at, has_windows,
        EXISTS (SELECT 1 FROM rollout r WHERE r.job_key = job.key)
 FROM job WHERE key IN (SELECT value FROM json_each(:keys));
 
@@ -31,12 +33,12 @@ INSERT INTO job (scope, job_id, status, target_selection, description, namespace
                  rollout_config, abort_config, retry_config, in_progress_timeout_minutes,
                  presigned_url_config, scheduling_config, destination_package_versions,
                  force_canceled, reason_code, comment, created_at, last_updated_at, completed_at, sweep,
-                 phase, next_schedule_at, end_at, has_windows)
+                 phase, next_schedule_at, end_at, has_windows, job_template_arn, document_parameters)
 VALUES (:scope, :job_id, :status, :target_selection, :description, :namespace_id,
         :rollout_config, :abort_config, :retry_config, :in_progress_timeout_minutes,
         :presigned_url_config, :scheduling_config, :destination_package_versions,
         :force_canceled, :reason_code, :comment, :created_at, :last_updated_at, :completed_at, :sweep,
-        :phase, :next_schedule_at, :end_at, :has_windows)
+        :phase, :next_schedule_at, :end_at, :has_windows, :job_template_arn, :document_parameters)
 RETURNING key;
 
 -- name: save_job
@@ -59,11 +61,19 @@ UPDATE job SET status = 'COMPLETED', completed_at = :now, last_updated_at = :now
 WHERE key IN (SELECT value FROM json_each(:keys));
 
 -- name: insert_document
-INSERT INTO job_document (job_key, document) VALUES (:job_key, :document);
+INSERT INTO job_document (job_key, document, source, before_substitution)
+VALUES (:job_key, :document, :source, :before_substitution);
 
 -- name: document_of_job
 -- The stored text, byte for byte.
 SELECT document FROM job_document WHERE job_key = :job_key;
+
+-- name: document_source_of_job
+SELECT source FROM job_document WHERE job_key = :job_key;
+
+-- name: document_with_origin
+-- A job's document, where it was read from, and what it was before substitution.
+SELECT document, source, before_substitution FROM job_document WHERE job_key = :job_key;
 
 -- name: insert_target
 INSERT INTO job_target (job_key, position, arn, thing_key, group_key)
