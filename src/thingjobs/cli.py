@@ -1,4 +1,4 @@
-"""The command line: dev, serve, env, keys, simulate."""
+"""The command line: dev, serve, env, keys, forecast, simulate, jobs."""
 
 from __future__ import annotations
 
@@ -40,6 +40,12 @@ app = App(
 )
 keys = App(name="keys", help="Access keys that may call `thingjobs serve`.")
 app.command(keys)
+# By its name, so that a server starts without botocore.
+app.command(
+    "thingjobs.jobs_cli.commands:app",
+    name="jobs",
+    help="Create, watch and cancel jobs on a running server, over the AWS API.",
+)
 
 Data = Annotated[Path, Parameter(help="Data directory of the server.")]
 

@@ -137,6 +137,13 @@ def test_forecast_is_shown(tmp_path: Path) -> None:
         assert "Completed in minute" in Shell(tmp_path / "checkout", server).run("forecast: job")
 
 
+def test_job_is_made_and_shown_without_the_aws_cli(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        shell = Shell(tmp_path / "checkout", server)
+        shell.run("quick-start: operator")
+        assert "0%, 0 of 1 executions finished" in shell.run("jobs: operator")
+
+
 def test_signed_url_opens_a_websocket(tmp_path: Path) -> None:
     """Without TLS and under the server's own name, which is all that is changed."""
     with Server(tmp_path / "data", mode="serve") as server:

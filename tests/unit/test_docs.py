@@ -17,6 +17,7 @@ from thingjobs.auth import sigv4_query
 from thingjobs.auth.throttle import Throttle
 from thingjobs.cli import app
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, REQUEST_RATES
+from thingjobs.jobs_cli.exits import MEANING
 from thingjobs.metrics import Metrics
 from thingjobs.mqtt.access import ByRole
 from thingjobs.mqtt.clients import MAX_RETAINED, MAX_RETAINED_BYTES
@@ -146,6 +147,16 @@ def test_every_command_is_documented() -> None:
     page = section(read("docs/configuration.md"), "## Other commands")
     shown = {re.sub(r" [A-Z_]+", "", name.removeprefix("thingjobs ")) for name in names(page)}
     assert shown | {"dev", "serve"} == set(commands(app))
+
+
+def test_every_exit_code_is_documented() -> None:
+    expected = [f"| `{code:d}` | {meaning} |" for code, meaning in MEANING.items()]
+    must_be(rows(section(read("docs/jobs.md"), "## Exit codes")), expected, "jobs.md, exit codes")
+
+
+def test_page_about_jobs_has_its_commands() -> None:
+    shown = {re.sub(r" [A-Z_]+", "", name) for name in names(read("docs/jobs.md").partition("## Where")[0])}
+    assert shown == {f"thingjobs {name}" for name in commands(app) if name.startswith("jobs ")}
 
 
 # --- dependencies -----------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Jobs for people without the AWS CLI: ``thingjobs jobs``, a client of the AWS API like any other."""
