@@ -113,6 +113,35 @@ def test_a_job_is_made_as_the_flags_say(server: Server, fleet: Fleet, tmp_path: 
     assert done(server, "document", job) == f"{DOCUMENT}\n"
 
 
+def test_a_job_is_made_from_a_template(server: Server, fleet: Fleet) -> None:
+    template, job = fleet.unique("tpl"), fleet.unique("j")
+    fleet.iot.create_job_template(
+        jobTemplateId=template,
+        description="d",
+        document=DOCUMENT,
+        timeoutConfig={"inProgressTimeoutInMinutes": 5},
+    )
+    done(server, "create", job, "--target", fleet.thing(), "--template", template, "--rate", "7")
+    made = fleet.describe(job)
+    assert made["jobTemplateArn"] == arn("jobtemplate", template)
+    assert made["timeoutConfig"] == {"inProgressTimeoutInMinutes": 5}
+    assert made["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 7}
+    assert done(server, "document", job) == f"{DOCUMENT}\n"
+    said = refused(server, 1, "create", job, "--target", fleet.thing(), "--template", "nope")
+    assert said == "ResourceNotFoundException: Job Template nope cannot be found."
+
+
+def test_a_job_is_made_from_a_managed_template_with_its_parameters(server: Server, fleet: Fleet) -> None:
+    job = fleet.unique("j")
+    download = ("--template", "AWS-Download-File", "--parameter", "filePath=/tmp/a=b")
+    made = ("create", job, "--target", fleet.thing(), *download)
+    assert "needs the parameter downloadUrl" in refused(server, 1, *made)
+    done(server, *made, "--parameter", "downloadUrl=https://example.com/?x=1")
+    (step,) = json.loads(done(server, "document", job))["steps"]
+    assert step["action"]["input"]["args"] == ["https://example.com/?x=1", "/tmp/a=b"]
+    assert "${aws:iot:parameter:filePath}" in done(server, "document", job, "--before-substitution")
+
+
 def test_a_schedule_is_taken(server: Server, fleet: Fleet) -> None:
     job = fleet.unique("j")
     start, end = fleet.minutes_ahead(60), fleet.minutes_ahead(120)
