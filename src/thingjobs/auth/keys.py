@@ -15,7 +15,6 @@ import fcntl
 import json
 import os
 import secrets
-import stat
 import string
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from thingjobs.domain.errors import UnrecognizedClient
+from thingjobs.secret_files import SecretFileUnusable, read_secret_file
 
 DEFAULT_ACCOUNT = "123456789012"
 FILE_NAME = "access-keys.json"
@@ -219,19 +219,11 @@ def _fingerprint(status: os.stat_result) -> _Fingerprint:
 
 def _read(path: Path) -> tuple[Mapping[str, AccessKey], _Fingerprint | None]:
     try:
-        with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            content = file.read()
+        content, status = read_secret_file(path)
     except FileNotFoundError:
         return {}, None
-    except OSError as error:
-        raise AccessKeysUnusable(f"{path} cannot be read: {error.strerror}.") from error
-    mode = stat.S_IMODE(status.st_mode)
-    if mode & 0o077:
-        raise AccessKeysUnusable(
-            f"{path} holds secrets and is open to other users (mode {mode:04o}). "
-            f"Run: chmod 600 {path}, and replace the keys if somebody may have read them."
-        )
+    except SecretFileUnusable as error:
+        raise AccessKeysUnusable(str(error)) from error
     try:
         keys = _keys_from_json(content)
     except ValueError as error:

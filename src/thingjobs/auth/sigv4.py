@@ -35,8 +35,8 @@ from thingjobs.domain.errors import (
     MissingAuthenticationToken,
     UnrecognizedClient,
 )
+from thingjobs.domain.sigv4_terms import ALGORITHM, derive_key, timestamp_of
 
-ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICES = frozenset({"iot", "execute-api", "iot-jobs-data", "iotdata"})
 """Signing names of both planes: control (``execute-api``: very old SDKs) and device."""
 
@@ -230,14 +230,6 @@ class Verifier:
         self._signing_keys[scope] = signing_key
 
 
-def derive_key(secret: str, date: str, region: str, service: str) -> bytes:
-    """The key that signs requests of one day, region and service."""
-    key = f"AWS4{secret}".encode()
-    for part in (date, region, service, "aws4_request"):
-        key = hmac_digest(key, part.encode(), "sha256")
-    return key
-
-
 def _joined(headers: Sequence[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Each header once: the values of repeated headers are trimmed and joined by commas."""
     joined: dict[bytes, bytes] = {}
@@ -315,17 +307,13 @@ def _check_age(claim: Authorization, timestamp: str, now_ms: int) -> None:
     if signed_at is None:
         raise IncompleteSignature("Date must be in ISO-8601 'basic format'.")
     if signed_at < now_ms - MAX_SKEW_MS:
-        limit, now = _basic_iso(now_ms - MAX_SKEW_MS), _basic_iso(now_ms)
+        limit, now = timestamp_of(now_ms - MAX_SKEW_MS), timestamp_of(now_ms)
         raise InvalidSignature(f"Signature expired: {timestamp} is now earlier than {limit} ({now} - 5 min.)")
     if signed_at > now_ms + MAX_SKEW_MS:
-        limit, now = _basic_iso(now_ms + MAX_SKEW_MS), _basic_iso(now_ms)
+        limit, now = timestamp_of(now_ms + MAX_SKEW_MS), timestamp_of(now_ms)
         raise InvalidSignature(
             f"Signature not yet current: {timestamp} is still later than {limit} ({now} + 5 min.)"
         )
-
-
-def _basic_iso(instant_ms: int) -> str:
-    return datetime.fromtimestamp(instant_ms // 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def _payload_hash(body: bytes, declared: bytes | None) -> bytes:

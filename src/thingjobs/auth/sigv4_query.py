@@ -16,13 +16,11 @@ from hmac import digest as hmac_digest
 from urllib.parse import unquote_to_bytes
 
 from thingjobs.auth.sigv4 import (
-    ALGORITHM,
     MAX_SKEW_MS,
     Authorization,
     Request,
     canonical_path,
     canonical_query,
-    derive_key,
     instant_of,
 )
 from thingjobs.domain.errors import (
@@ -31,6 +29,7 @@ from thingjobs.domain.errors import (
     MissingAuthenticationToken,
     UnrecognizedClient,
 )
+from thingjobs.domain.sigv4_terms import ALGORITHM, derive_key
 
 SERVICE = "iotdevicegateway"
 MAX_EXPIRES_SECONDS = 86_400

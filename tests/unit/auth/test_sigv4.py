@@ -24,7 +24,6 @@ from thingjobs.auth.sigv4 import (
     Verifier,
     canonical_path,
     canonical_query,
-    derive_key,
     find_authorization,
     parse_authorization,
     require_authorization,
@@ -36,6 +35,7 @@ from thingjobs.domain.errors import (
     MissingAuthenticationToken,
     UnrecognizedClient,
 )
+from thingjobs.domain.sigv4_terms import derive_key
 
 ACCESS_KEY_ID = "AKIAEXAMPLEEXAMPLE22"
 SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
