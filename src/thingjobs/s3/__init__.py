@@ -1,0 +1,1 @@
+"""Storage that speaks the S3 protocol: reading documents from it, and signing URLs for devices."""
