@@ -34,6 +34,10 @@ from thingjobs.operations.call import Endpoints
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.notifications import Notifier
 from thingjobs.operations.planes import ControlPlane, DevicePlane, Notifications
+from thingjobs.s3.endpoint import InvalidEndpoint
+from thingjobs.s3.roles import ANY_ROLE, CredentialsUnusable, Roles, read_roles
+from thingjobs.s3.signing import Credentials
+from thingjobs.s3.storage import Options, Storage
 from thingjobs.settings import DevSettings, ServeSettings
 from thingjobs.store.store import Store
 from thingjobs.wire.operation import Plane
@@ -42,6 +46,9 @@ from thingjobs.wire.routes import OPERATIONS
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SWITCH_INTERVAL_S = 0.001
 """How long one of the three kinds of thread may keep the others waiting for the interpreter."""
+
+PLACEHOLDER_CREDENTIALS = Credentials("thingjobs-dev", "thingjobs-dev")
+"""What dev signs with when nothing is configured: URLs have their form, and no storage accepts them."""
 
 log = structlog.get_logger()
 
@@ -104,6 +111,7 @@ async def _serve(
     quotas = _quotas(settings.quota)
     limits = _mqtt_limits(settings.mqtt_limit)
     throttle = Throttle(_rates(settings), time.monotonic)
+    storage = _storage(settings, placeholder=isinstance(settings, DevSettings))
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
     engine = Engine(clock, quotas)
     documents = DeviceDocuments()
@@ -145,14 +153,40 @@ async def _serve(
             scope = await store.scope(DEFAULT_ACCOUNT, settings.region)
             await gateway.listen(mqtt_listener, Principal(scope, "anonymous"))
             mqtt = _address(mqtt_listener)
+        await storage.start()
         engine.start(store, hub.announce)
         log.info("listening", http=f"http://{address}", mqtt=mqtt, data=str(settings.data), clock=clock.mode)
         await Server(app).serve(sockets=[http_listener])
         log.info("stopping")
         await gateway.close()
     finally:
+        await storage.stop()
         await engine.stop()
         store.close()
+
+
+def _storage(settings: DevSettings | ServeSettings, placeholder: bool) -> Storage:
+    """S3 as configured; a ``placeholder`` without a credentials file signs for every role with made-up keys.
+
+    Errors: Refused for an endpoint that is none, and for a credentials file that cannot be used.
+    """
+    options = Options(
+        region=settings.s3_region or settings.region,
+        endpoint=settings.s3_endpoint,
+        device_endpoint=settings.s3_device_endpoint,
+        buckets=settings.s3_buckets,
+        private_network=settings.s3_private_network,
+        timeout=settings.s3_timeout,
+    )
+    roles = Roles(static={ANY_ROLE: PLACEHOLDER_CREDENTIALS} if placeholder else {})
+    try:
+        if settings.s3_credentials is not None:
+            roles = read_roles(settings.s3_credentials)
+        return Storage(options, roles)
+    except CredentialsUnusable as error:
+        raise Refused(f"--s3-credentials: {error}") from None
+    except InvalidEndpoint as error:
+        raise Refused(str(error)) from None
 
 
 def _quotas(overrides: Mapping[str, int]) -> Quotas:

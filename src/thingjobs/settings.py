@@ -14,6 +14,19 @@ from cyclopts import Parameter, validators
 
 Port = Annotated[int, Parameter(validator=validators.Number(gte=0, lte=65_535))]
 
+S3Buckets = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help="Buckets that may be read and signed for; * and ? stand for any characters.",
+        negative="",
+        consume_multiple=True,
+    ),
+]
+S3PrivateNetwork = Annotated[
+    bool,
+    Parameter(help="The storage may have a loopback or private address.", negative="--no-s3-private-network"),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -53,6 +66,29 @@ class Settings:
         dict[str, int],
         Parameter(help="Override a limit of MQTT: --mqtt-limit.max_subscriptions 100.", negative=""),
     ] = field(default_factory=dict)
+    s3_endpoint: Annotated[
+        str | None,
+        Parameter(help="URL of the storage that documentSource is read from; without it nothing is read."),
+    ] = None
+    s3_device_endpoint: Annotated[
+        str | None,
+        Parameter(help="URL that presigned URLs begin with, if devices reach the storage by another name."),
+    ] = None
+    s3_region: Annotated[
+        str | None,
+        Parameter(help="Region that requests to the storage are signed for; by default --region."),
+    ] = None
+    s3_credentials: Annotated[
+        Path | None,
+        Parameter(help="TOML file: who reads documents, and who signs URLs for which role."),
+    ] = None
+    s3_timeout: Annotated[
+        float,
+        Parameter(
+            help="Seconds that reading a document may take in all.",
+            validator=validators.Number(gte=0.1, lte=60),
+        ),
+    ] = 5.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"],
         Parameter(help="debug also logs every request that changes nothing and every device's request."),
@@ -72,6 +108,8 @@ class DevSettings(Settings):
     ] = False
 
     mqtt_port: Annotated[Port, Parameter(help="Port of MQTT without TLS; 0 takes any free one.")] = 1883
+    s3_buckets: S3Buckets = ("*",)
+    s3_private_network: S3PrivateNetwork = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,3 +140,5 @@ class ServeSettings(Settings):
     mqtts_port: Annotated[
         Port | None, Parameter(help="Reserved for MQTT over TLS; refused by this version.")
     ] = None
+    s3_buckets: S3Buckets = ()
+    s3_private_network: S3PrivateNetwork = False

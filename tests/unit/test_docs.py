@@ -93,8 +93,8 @@ def kind_of_value(argument: Any) -> str:
         return ", ".join(f"`{choice}`" for choice in choices)
     if argument.hint == dict[str, int]:
         return "integers by name"
-    (hint,) = {argument.hint, *get_args(argument.hint)} & {Path, int, str, bool}
-    kind = {Path: "path", int: "integer", str: "text", bool: "switch"}[hint]
+    (hint,) = {argument.hint, *get_args(argument.hint)} & {Path, int, float, str, bool}
+    kind = {Path: "path", int: "integer", float: "number", str: "text", bool: "switch"}[hint]
     bounds = [f", {rule.gte}–{rule.lte}" for rule in argument.parameter.validator]
     return f"{kind}{', several' * (argument.hint == tuple[str, ...])}{''.join(bounds)}"
 
@@ -102,6 +102,8 @@ def kind_of_value(argument: Any) -> str:
 def shown_default(default: object) -> str:
     if default is None or default == () or default == {}:
         return "–"
+    if isinstance(default, tuple):
+        return f"`{' '.join(default)}`"
     return {True: "on", False: "off"}[default] if isinstance(default, bool) else f"`{default}`"
 
 
