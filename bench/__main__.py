@@ -21,6 +21,7 @@ from bench.machine import describe as describe_machine
 from bench.mqtt_connections import connect_storm, idle, notify
 from bench.mqtt_cycles import mqtt_abuse, mqtt_cycle
 from bench.peers import peers
+from bench.presigning import presigning
 from bench.process import core_plan, open_files
 from bench.reads import describe, listing
 from bench.report import Result, markdown, not_measured, text_table
@@ -41,6 +42,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "connect-storm": connect_storm,
     "idle": idle,
     "mqtt-abuse": mqtt_abuse,
+    "presigning": presigning,
     "peers": peers,
 }
 # Beside the sources, because /tmp is memory on many machines and syncs nothing.
