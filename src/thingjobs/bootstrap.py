@@ -114,7 +114,7 @@ async def _serve(
     storage = _storage(settings, placeholder=isinstance(settings, DevSettings))
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
     engine = Engine(clock, quotas)
-    documents = DeviceDocuments()
+    documents = DeviceDocuments(storage)
     notifier = Notifier(documents, quotas)
     publishers: list[Callable[[Sequence[Effect]], None]] = [engine.publish]
 
@@ -141,6 +141,7 @@ async def _serve(
                 Endpoints(device=host, jobs=host, credentials=host),
                 quotas,
                 spread=not isinstance(clock, ManualClock),
+                storage=storage,
             ),
             device=device,
             admin=Admin(identity=identity, store=store, clock=clock, engine=engine, metrics=metrics),
