@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fleet import Fleet
+from s3_server import S3Server
 from servers import Server
 
 
@@ -30,3 +31,10 @@ def unique() -> Callable[[str], str]:
 @pytest.fixture(scope="module")
 def fleet(server: Server, unique: Callable[[str], str]) -> Fleet:
     return Fleet(server, unique)
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """Real storage for the tests of all modules, each with a bucket of its own."""
+    with S3Server(tmp_path_factory.mktemp("s3") / "data") as running:
+        yield running

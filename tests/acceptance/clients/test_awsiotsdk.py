@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
 from typing import Any
 
 import awsiot
 import pytest
-from awscrt import (
-    io,
-    mqtt,
-    mqtt5,
-    mqtt_request_response,
-)
+from awscrt import mqtt, mqtt5, mqtt_request_response
 from awsiot import iotjobs
 
 from acceptance.clients.scenario import SECONDS, Execution, Rejected, work_through
+from acceptance.clients.sdk_connections import connected_5, connected_311
 from fleet import Fleet
 
 
@@ -158,45 +153,6 @@ def _update(
         expected_version=expected_version,
         include_job_execution_state=True,
     )
-
-
-# --- connections ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def connected_311(fleet: Fleet, thing: str) -> Iterator[mqtt.Connection]:
-    client = mqtt.Client(io.ClientBootstrap.get_or_create_static_default())
-    connection = mqtt.Connection(
-        client, "127.0.0.1", fleet.server.mqtt_port, thing, clean_session=True, keep_alive_secs=60
-    )
-    assert connection.connect().result(SECONDS) == {"session_present": False}
-    try:
-        yield connection
-    finally:
-        connection.disconnect().result(SECONDS)
-
-
-@contextmanager
-def connected_5(fleet: Fleet, thing: str) -> Iterator[mqtt5.Client]:
-    admitted: Future[None] = Future()
-    stopped: Future[None] = Future()
-    client = mqtt5.Client(
-        mqtt5.ClientOptions(
-            host_name="127.0.0.1",
-            port=fleet.server.mqtt_port,
-            connect_options=mqtt5.ConnectPacket(client_id=thing, keep_alive_interval_sec=60),
-            on_lifecycle_event_connection_success_fn=lambda _: admitted.set_result(None),
-            on_lifecycle_event_connection_failure_fn=lambda told: admitted.set_exception(told.exception),
-            on_lifecycle_event_stopped_fn=lambda _: stopped.set_result(None),
-        )
-    )
-    client.start()
-    admitted.result(SECONDS)
-    try:
-        yield client
-    finally:
-        client.stop()
-        stopped.result(SECONDS)
 
 
 Connected = Callable[[Fleet, str], Any]
