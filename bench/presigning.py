@@ -1,14 +1,11 @@
-"""What it costs the server to sign the URLs in the documents that it hands out.
+"""What it costs the server to hand out documents with presigned URLs.
 
-The work runs in the project's own environment, because it imports thingjobs:
-``.venv/bin/python -m bench.presigning --documents 10000``.
+Measured is all that lies between the stored document and what a device gets: reading it, writing it as
+devices get it, finding its placeholders and signing their URLs. ``bench.deliveries`` does the work.
 """
 
-import argparse
 import json
-import statistics
 import subprocess
-import time
 
 from bench.context import Context
 from bench.errors import BenchError
@@ -20,14 +17,20 @@ PLACEHOLDERS = 2
 TARGET_SECONDS = 1.0
 LIMIT_SECONDS = 120
 WORK = {
-    "own": "objects of its own in each document",
-    "same": "the same objects in all documents",
+    "own": "each of a job of its own, with objects of its own",
+    "same": "all of one job, within ten seconds",
 }
 
 
 async def presigning(context: Context) -> list[Result]:
     ended = subprocess.run(
-        [program("python"), "-m", "bench.presigning", f"--documents={DOCUMENTS}"],
+        [
+            program("python"),
+            "-m",
+            "bench.deliveries",
+            f"--documents={DOCUMENTS}",
+            f"--placeholders={PLACEHOLDERS}",
+        ],
         capture_output=True,
         text=True,
         timeout=LIMIT_SECONDS,
@@ -47,36 +50,3 @@ async def presigning(context: Context) -> list[Result]:
         )
         for name, what in WORK.items()
     ]
-
-
-def measure(documents: int) -> dict[str, float]:
-    """CPU seconds for the URLs of so many documents, median of five; names as in ``WORK``."""
-    from thingjobs.domain.presign import S3Object
-    from thingjobs.s3.roles import Roles
-    from thingjobs.s3.signing import Credentials
-    from thingjobs.s3.storage import Options, Storage
-
-    role = "arn:aws:iam::123456789012:role/firmware"
-    roles = Roles(static={role: Credentials("AKIAEXAMPLEEXAMPLE22", "0" * 40)})
-    storage = Storage(Options(region="us-east-1", buckets=("*",)), roles)
-
-    def seconds(names: list[str], second: int) -> float:
-        objects = [S3Object("firmware", name) for name in names]
-        start = time.process_time()
-        for named in objects:
-            storage.presigned_url(role, named, expires_in_sec=3600, now=second * 1000)
-        return time.process_time() - start
-
-    own = [f"releases/2026-01/lamp v2/{number}.bin" for number in range(documents * PLACEHOLDERS)]
-    same = [own[number % PLACEHOLDERS] for number in range(documents * PLACEHOLDERS)]
-    now = 1_768_480_200
-    return {
-        "own": statistics.median(seconds(own, now + run) for run in range(5)),
-        "same": statistics.median(seconds(same, now + run) for run in range(5, 10)),
-    }
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description="Sign the URLs of documents; prints what it cost as JSON.")
-    parser.add_argument("--documents", type=int, required=True)
-    print(json.dumps(measure(parser.parse_args().documents)))
