@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from factories import MINUTE, NOW, a_job, add_things, arn, describe, rows
+from factories import MINUTE, NOW, a_job, add_things, arn, describe, group_arn, rows
 from thingjobs.clock import ManualClock
 from thingjobs.domain.model import ScopeId
 from thingjobs.engine.engine import Engine
-from thingjobs.operations import event_configurations
+from thingjobs.operations import background, event_configurations
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.device import Command, DeviceOperations
 from thingjobs.operations.device_documents import DeviceDocuments
@@ -45,7 +46,7 @@ class Server:
         endpoints = Endpoints("host", "host", "host")
 
         def run(tx: Tx, now: int) -> Any:
-            return work(Call(scope, now, lambda: "id", endpoints), tx)
+            return work(Call(scope, now, lambda: str(uuid.uuid4()), endpoints), tx)
 
         return await self.store.write(run)
 
@@ -173,5 +174,110 @@ def test_without_a_broker_events_go_nowhere(tmp_path: Path) -> None:
             await server.ask(succeed("t1"))
             await server.engine.advance(server.clock, 1)
             assert await server.do(lambda _, tx: rows(tx, "SELECT * FROM outbox")) == []
+
+    run(work())
+
+
+# --- work that fails ------------------------------------------------------------------------------
+
+CORRUPTED = "UPDATE job SET abort_config = '?' WHERE job_id LIKE 'bad%'"
+
+
+def bad_jobs_and_a_good_one(call: Call, tx: Tx, count: int, **members: Any) -> None:
+    """Jobs on the group g of three things; the good one is made last, so it comes after all others."""
+    add_things(call, tx, "t1", "t2", "t3", group="g")
+    for job_id in (*(f"bad{n:03}" for n in range(count)), "good"):
+        a_job(call, tx, job_id, [group_arn(call, "g")], **members)
+
+
+def overdue(call: Call, tx: Tx) -> None:
+    bad_jobs_and_a_good_one(call, tx, 1)
+    rows(
+        tx,
+        "INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version,"
+        " retry_attempt, force_canceled, queued_at, last_updated_at)"
+        " WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500)"
+        " SELECT key, 1000 + i, 'x' || i, 1, 'QUEUED', 1, 0, 0, 0, 0 FROM n, job WHERE job_id = 'bad000'",
+    )
+    rows(tx, f"UPDATE job_execution SET status = 'IN_PROGRESS', deadline_at = {call.now} + job_key")
+    count = "SELECT count(*) FROM job_execution e WHERE e.job_key = c.job_key"
+    rows(tx, f"UPDATE job_counters AS c SET in_progress = ({count}), queued = 0")
+    rows(tx, CORRUPTED)
+
+
+def ticking(call: Call, tx: Tx) -> None:
+    bad_jobs_and_a_good_one(call, tx, 5, jobExecutionsRolloutConfig={"maximumPerMinute": 2})
+    rows(tx, CORRUPTED)
+
+
+def starting(call: Call, tx: Tx) -> None:
+    bad_jobs_and_a_good_one(call, tx, 5, schedulingConfig={"startTime": "2023-11-14T23:00"})
+    rows(tx, CORRUPTED)
+
+
+def canceled(call: Call, tx: Tx) -> None:
+    bad_jobs_and_a_good_one(call, tx, 5)
+    rows(tx, "UPDATE job SET status = 'CANCELED', sweep = 'FORCE_CANCEL'")
+    rows(tx, CORRUPTED)
+
+
+def two_years_old(call: Call, tx: Tx) -> None:
+    bad_jobs_and_a_good_one(call, tx, 5)
+    rows(tx, f"UPDATE job SET status = 'COMPLETED', completed_at = {NOW}, last_updated_at = 0")
+    rows(tx, CORRUPTED)
+
+
+def leaving(call: Call, tx: Tx) -> None:
+    """Each job follows a group of its own, which is deleted."""
+    for job_id in (*(f"bad{n:03}" for n in range(5)), "good"):
+        add_things(call, tx, f"of-{job_id}", group=f"g-{job_id}")
+        target = [group_arn(call, f"g-{job_id}")]
+        a_job(call, tx, job_id, target, targetSelection="CONTINUOUS")
+    rows(tx, "UPDATE thing_group SET deleted_seq = 1, leaving_after = ''")
+    rows(tx, CORRUPTED)
+
+
+@pytest.mark.parametrize(
+    ("arrange", "outcome"),
+    [
+        (overdue, {"TIMED_OUT": 3}),
+        (ticking, {"QUEUED": 3}),
+        (starting, {"QUEUED": 3}),
+        (canceled, {"CANCELED": 3}),
+        (two_years_old, {}),
+        (leaving, {"REMOVED": 1}),
+    ],
+)
+def test_jobs_whose_work_fails_never_hide_another(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arrange: Callable[[Call, Tx], None],
+    outcome: dict[str, int],
+) -> None:
+    """spec: lifecycle R, ruling 6: however many fail, and however much they have to do"""
+    monkeypatch.setattr(background, "MOST_AT_ONCE", 2)
+
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+            await server.do(arrange)
+            server.engine.start(server.store)
+            await server.engine.advance(server.clock, 60 * MINUTE)
+            of_good = "SELECT e.status, count(*) FROM job_execution e JOIN job j ON j.key = e.job_key"
+            found = await server.do(lambda _, tx: rows(tx, f"{of_good} WHERE job_id = 'good' GROUP BY 1"))
+            assert dict(found) == outcome
+
+    run(work())
+
+
+def test_work_that_failed_is_done_once_its_cause_is_gone(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+            await server.do(overdue)
+            server.engine.start(server.store)
+            await server.engine.advance(server.clock, MINUTE)
+            await server.do(lambda _, tx: rows(tx, "UPDATE job SET abort_config = NULL"))
+            await server.engine.advance(server.clock, 0)
+            left = "SELECT count(*) FROM job_execution WHERE status = 'IN_PROGRESS'"
+            assert await server.do(lambda _, tx: rows(tx, left)) == [(0,)]
 
     run(work())

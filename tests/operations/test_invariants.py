@@ -175,7 +175,7 @@ class Service(RuleBasedStateMachine):
 
     @rule(limit=st.integers(1, 3))
     def sweep_a_little(self, limit: int) -> None:
-        for key in self.tx.jobs.to_sweep(1):
+        for key in self.tx.jobs.to_sweep(1, []):
             sweep.some(self.tx, key, limit=limit, now=self.call.now)
 
     # --- what must always hold ------------------------------------------------------------------------

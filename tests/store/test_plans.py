@@ -13,7 +13,7 @@ from factories import memory_database
 from thingjobs.store.blocks import read_blocks
 from thingjobs.store.sqlite import DIALECT
 
-ARRAYS = {"members", "things", "keys", "names"}
+ARRAYS = {"members", "things", "keys", "names", "left_out"}
 
 
 @pytest.mark.parametrize(

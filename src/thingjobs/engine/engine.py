@@ -1,8 +1,9 @@
 """The loop that does what is due: time-outs, schedules, rollout ticks, sweeps, garbage.
 
 It sleeps until the next due instant or a hint. Hints only make it look sooner: what there is to do is in
-the database, and is found again after a crash. Each piece is a transaction of its own, so a job that
-fails does not stop the others, and devices' reports go in between.
+the database, and is found again after a crash. Each piece is a transaction of its own, so devices' reports
+go in between. A piece that fails is not looked for until it succeeds, so a job that fails does not stop the
+others, however much it has to do.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from thingjobs.clock import Clock, ManualClock
 from thingjobs.domain.effects import Effect, EventsWaiting, WorkDue
 from thingjobs.domain.errors import ServiceUnavailable
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
+from thingjobs.engine.failures import Failures
 from thingjobs.engine.outbox import Announce, Outbox, nobody
 from thingjobs.operations import background
 from thingjobs.store.store import Store
@@ -39,6 +41,7 @@ class Engine:
         self._next_due_at = partial(background.next_due_at, quotas=quotas)
         self._hint = asyncio.Event()
         self._working = asyncio.Lock()
+        self._failures = Failures()
         self._store: Store | None = None
         self._outbox = Outbox()
         self._announce: Announce = nobody
@@ -70,11 +73,13 @@ class Engine:
     async def advance(self, clock: ManualClock, milliseconds: int) -> int:
         """Wind ``clock`` on, doing all that comes due on the way at its own instant; the new time.
 
+        What failed is tried again at each of these instants.
         Errors: ServiceUnavailable; the clock then stands at the last instant that was done.
         """
         assert self._store is not None
         async with self._working:
             until = clock.now() + milliseconds
+            self._failures.forget()
             await self._work_off(self._store)
             while True:
                 due_at = await self._store.read(self._next_due_at)
@@ -90,6 +95,7 @@ class Engine:
         assert self._store is not None
         await self._store.write(lambda tx, _: tx.scopes.remember(background.MANUAL_CLOCK, str(now)))
         clock.set(now)
+        self._failures.forget()
 
     async def _run(self, store: Store) -> None:
         while True:
@@ -97,12 +103,12 @@ class Engine:
             pause = LOOK_AT_LEAST_EVERY_S
             try:
                 async with self._working:
-                    all_done = await self._work_off(store)
+                    await self._work_off(store)
                     due_at = await store.read(self._next_due_at)
                 if due_at is not None and not isinstance(self._clock, ManualClock):
                     pause = min(pause, max(0, due_at - self._clock.now()) / 1000)
-                if not all_done:
-                    pause = min(pause, PAUSE_AFTER_FAILURE_S)
+                if (until_retry := self._failures.pause()) is not None:
+                    pause = min(pause, until_retry)
             except ServiceUnavailable as error:
                 log.warning("engine_waits_for_store", error=error.message)
                 pause = PAUSE_AFTER_FAILURE_S
@@ -114,22 +120,26 @@ class Engine:
             except TimeoutError:
                 continue
 
-    async def _work_off(self, store: Store) -> bool:
-        """Do all that is due now, in order of its due instant; whether none of it failed."""
-        failed: set[background.Piece] = set()
-        while True:
-            pieces = [p for p in await store.read(self._due) if p not in failed]
-            if not pieces:
-                return not failed
+    async def _work_off(self, store: Store) -> None:
+        """Do all that is due now, in order of its due instant, but for what failed just now."""
+        while pieces := await self._pieces(store):
             for piece in pieces:
                 try:
                     await self._do(store, piece)
                 except ServiceUnavailable:
                     raise
                 except Exception:
-                    # One job's failure is logged and left; the others go on. The next look tries it again.
+                    # One job's failure is logged and left; the others go on.
                     log.exception("background_work_failed", work=repr(piece))
-                    failed.add(piece)
+                    self._failures.failed(piece)
+                else:
+                    self._failures.succeeded(piece)
+
+    async def _pieces(self, store: Store) -> Sequence[background.Piece]:
+        """What is due, and behind it something to try again."""
+        due = await store.read(partial(self._due, left_out=self._failures.pieces))
+        again = self._failures.to_try()
+        return due if again is None else [*due, again]
 
     async def _do(self, store: Store, piece: background.Piece) -> None:
         """Do one piece, and leave the writer to others for a while if there are any.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from thingjobs.domain.due import Due, Kind
@@ -23,6 +23,7 @@ LEAVE_SIZE = 1_000
 LOOKED_AT = 1_000
 """Overdue executions looked at to learn which jobs have some."""
 MOST_AT_ONCE = 100
+"""Pieces of each other kind that are looked for at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,28 +108,44 @@ class Purge:
 Piece = TimeOut | ScheduleStep | Tick | SweepSome | Retire | Leave | Purge
 
 
-def due(tx: Tx, now: int, *, spread: bool = False, quotas: Quotas = DEFAULT_QUOTAS) -> Sequence[Piece]:
+def due(
+    tx: Tx,
+    now: int,
+    *,
+    spread: bool = False,
+    quotas: Quotas = DEFAULT_QUOTAS,
+    left_out: Set[Piece] = frozenset(),
+) -> Sequence[Piece]:
     """What is to be done now: what the clock made due in its order, then sweeps, then clearing away.
 
     ``spread``: whether a minute's batch of a rollout may be handed out in parts.
+    ``left_out`` is not looked for, so that the first so many found are others.
     """
+    timing_out = [piece.job_key for piece in left_out if isinstance(piece, TimeOut)]
     by_clock: list[tuple[Due, Piece]] = [
-        (Due(at, Kind.TIME_OUT, key), TimeOut(key)) for key, at in tx.executions.overdue_jobs(now, LOOKED_AT)
+        (Due(at, Kind.TIME_OUT, key), TimeOut(key))
+        for key, at in tx.executions.overdue_jobs(now, LOOKED_AT, timing_out)
     ]
+    stepping = [piece.job_key for piece in left_out if isinstance(piece, ScheduleStep)]
     by_clock += [
         (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread, quotas.concurrent_jobs))
-        for row in tx.jobs.to_look_at(now, MOST_AT_ONCE)
+        for row in tx.jobs.to_look_at(now, MOST_AT_ONCE, stepping)
     ]
+    ticking = [piece.rollout_key for piece in left_out if isinstance(piece, Tick)]
     by_clock += [
-        (Due(at, Kind.TICK, key), Tick(key, spread)) for key, at in tx.rollouts.due(now, MOST_AT_ONCE)
+        (Due(at, Kind.TICK, key), Tick(key, spread))
+        for key, at in tx.rollouts.due(now, MOST_AT_ONCE, ticking)
     ]
     by_clock.sort(key=lambda each: each[0])
     pieces: list[Piece] = [piece for _, piece in by_clock]
-    pieces += [SweepSome(key) for key in tx.jobs.to_sweep(MOST_AT_ONCE)]
-    pieces += [Leave(key) for key in tx.groups.leaving(MOST_AT_ONCE)]
+    sweeping = [piece.job_key for piece in left_out if isinstance(piece, SweepSome)]
+    pieces += [SweepSome(key) for key in tx.jobs.to_sweep(MOST_AT_ONCE, sweeping)]
+    leaving = [piece.group_key for piece in left_out if isinstance(piece, Leave)]
+    pieces += [Leave(key) for key in tx.groups.leaving(MOST_AT_ONCE, leaving)]
+    retiring = [piece.job_key for piece in left_out if isinstance(piece, Retire)]
     kept = quotas.retention_days * DAY_MS
-    pieces += [Retire(key, quotas) for key, _ in tx.jobs.to_retire(now - kept, MOST_AT_ONCE)]
-    if tx.groups.has_garbage():
+    pieces += [Retire(key, quotas) for key, _ in tx.jobs.to_retire(now - kept, MOST_AT_ONCE, retiring)]
+    if Purge() not in left_out and tx.groups.has_garbage():
         pieces.append(Purge())
     return pieces
 

@@ -153,9 +153,14 @@ class Executions:
 
     # --- time-outs ------------------------------------------------------------------------------------
 
-    def overdue_jobs(self, now: int, limit: int) -> Sequence[tuple[JobKey, int]]:
-        """Jobs that have executions to time out, each with its earliest deadline."""
-        return [(JobKey(key), at) for key, at in self._db.rows("overdue_jobs", now=now, limit=limit)]
+    def overdue_jobs(self, now: int, limit: int, left_out: Sequence[JobKey]) -> Sequence[tuple[JobKey, int]]:
+        """Jobs that have executions to time out, each with its earliest deadline.
+
+        Only the ``limit`` executions that are longest due are looked at, of those of other jobs than
+        ``left_out``.
+        """
+        rows = self._db.rows("overdue_jobs", now=now, limit=limit, left_out=self._db.array(left_out))
+        return [(JobKey(key), at) for key, at in rows]
 
     def overdue(self, job_key: JobKey, now: int, limit: int) -> Sequence[JobExecution]:
         rows = self._db.rows("overdue_of_job", job_key=job_key, now=now, limit=limit)

@@ -195,8 +195,9 @@ class Groups:
         row = self._db.row("leaving_after", group=group)
         return row[0] if row else None
 
-    def leaving(self, limit: int) -> Sequence[GroupKey]:
-        return [GroupKey(key) for (key,) in self._db.rows("groups_leaving", limit=limit)]
+    def leaving(self, limit: int, left_out: Sequence[GroupKey]) -> Sequence[GroupKey]:
+        rows = self._db.rows("groups_leaving", limit=limit, left_out=self._db.array(left_out))
+        return [GroupKey(key) for (key,) in rows]
 
     def members_to_leave(self, group: GroupKey, *, after: str, limit: int) -> Sequence[tuple[ThingKey, str]]:
         rows = self._db.rows("members_to_leave", group=group, after=after, limit=limit)

@@ -205,9 +205,9 @@ class Jobs:
 
     # --- by the clock -----------------------------------------------------------------------------
 
-    def to_look_at(self, now: int, limit: int) -> Sequence[ScheduleRow]:
-        """Jobs whose schedule has a boundary now or had one that nobody looked at."""
-        rows = self._db.rows("jobs_to_look_at", now=now, limit=limit)
+    def to_look_at(self, now: int, limit: int, left_out: Sequence[JobKey]) -> Sequence[ScheduleRow]:
+        """Jobs whose schedule has a boundary now or had one that nobody looked at, but for ``left_out``."""
+        rows = self._db.rows("jobs_to_look_at", now=now, limit=limit, left_out=self._db.array(left_out))
         return [ScheduleRow(key, at, end, _PHASE[phase]) for key, at, end, phase in rows]
 
     def look_again(self, key: JobKey, at: int | None) -> None:
@@ -218,9 +218,9 @@ class Jobs:
         row = self._db.row("next_schedule_at", now=now)
         return row[0] if row else None
 
-    def to_retire(self, before: int, limit: int) -> Sequence[tuple[JobKey, int]]:
-        """Finished jobs last touched at ``before`` or earlier, and when they were."""
-        rows = self._db.rows("jobs_to_retire", before=before, limit=limit)
+    def to_retire(self, before: int, limit: int, left_out: Sequence[JobKey]) -> Sequence[tuple[JobKey, int]]:
+        """Finished jobs last touched at ``before`` or earlier, but for ``left_out``, and when they were."""
+        rows = self._db.rows("jobs_to_retire", before=before, limit=limit, left_out=self._db.array(left_out))
         return [(JobKey(key), at) for key, at in rows]
 
     def next_to_retire(self, after: int) -> int | None:
@@ -267,8 +267,9 @@ class Jobs:
         row = self._db.row("count_active_jobs", scope=scope, target_selection=selection.value)
         return int(row[0]) if row else 0
 
-    def to_sweep(self, limit: int) -> Sequence[JobKey]:
-        return [JobKey(key) for (key,) in self._db.rows("jobs_to_sweep", limit=limit)]
+    def to_sweep(self, limit: int, left_out: Sequence[JobKey]) -> Sequence[JobKey]:
+        rows = self._db.rows("jobs_to_sweep", limit=limit, left_out=self._db.array(left_out))
+        return [JobKey(key) for (key,) in rows]
 
 
 def _changeable(job: Job) -> dict[str, Value]:

@@ -43,9 +43,10 @@ class Rollouts:
     def of_job(self, job_key: JobKey) -> Sequence[Rollout]:
         return [_rollout(row) for row in self._db.rows("rollouts_of_job", job_key=job_key)]
 
-    def due(self, now: int, limit: int) -> Sequence[tuple[int, int]]:
-        """Keys of rollouts that have a tick due, and since when."""
-        return [(key, at) for key, at in self._db.rows("rollouts_due", now=now, limit=limit)]
+    def due(self, now: int, limit: int, left_out: Sequence[int]) -> Sequence[tuple[int, int]]:
+        """Keys of rollouts that have a tick due, but for ``left_out``, and since when."""
+        rows = self._db.rows("rollouts_due", now=now, limit=limit, left_out=self._db.array(left_out))
+        return [(key, at) for key, at in rows]
 
     def next_tick_at(self, now: int) -> int | None:
         """When the first tick after ``now`` is due."""

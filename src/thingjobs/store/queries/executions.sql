@@ -81,9 +81,11 @@ SELECT :job_key, :thing_key, :thing_name,
        'REMOVED', 1, 0, 0, :now, :now;
 
 -- name: overdue_jobs
--- The jobs of the executions that are due to time out by :now, with the earliest deadline of each.
+-- The jobs of the executions that are due to time out by :now, with the earliest deadline of each; without
+-- those :left_out.
 SELECT job_key, min(deadline_at) FROM (
-    SELECT job_key, deadline_at FROM job_execution WHERE deadline_at <= :now
+    SELECT job_key, deadline_at FROM job_execution
+    WHERE deadline_at <= :now AND job_key NOT IN (SELECT value FROM json_each(:left_out))
     ORDER BY deadline_at LIMIT :limit) AS first
 GROUP BY job_key;
 

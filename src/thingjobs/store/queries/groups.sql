@@ -158,8 +158,10 @@ UPDATE thing_group SET leaving_after = :after WHERE key = :group;
 SELECT leaving_after FROM thing_group WHERE key = :group;
 
 -- name: groups_leaving
--- Deleted groups whose members have not all left.
-SELECT key FROM thing_group WHERE leaving_after IS NOT NULL ORDER BY key LIMIT :limit;
+-- Deleted groups whose members have not all left; without those :left_out.
+SELECT key FROM thing_group
+WHERE leaving_after IS NOT NULL AND key NOT IN (SELECT value FROM json_each(:left_out))
+ORDER BY key LIMIT :limit;
 
 -- name: members_to_leave
 -- Who was in a group when it was deleted, by name.

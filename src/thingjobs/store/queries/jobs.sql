@@ -98,18 +98,20 @@ UPDATE job_counters SET queued = queued + :QUEUED, in_progress = in_progress + :
 WHERE job_key = :job_key;
 
 -- name: jobs_to_look_at
--- Jobs whose schedule has a boundary at :now or before, the longest due first.
+-- Jobs whose schedule has a boundary at :now or before, the longest due first; without those :left_out.
 SELECT key, next_schedule_at, end_at, phase FROM job
-WHERE next_schedule_at <= :now ORDER BY next_schedule_at, key LIMIT :limit;
+WHERE next_schedule_at <= :now AND key NOT IN (SELECT value FROM json_each(:left_out))
+ORDER BY next_schedule_at, key LIMIT :limit;
 
 -- name: next_schedule_at
 -- When the first boundary of a schedule after :now is.
 SELECT min(next_schedule_at) FROM job WHERE next_schedule_at > :now;
 
 -- name: jobs_to_retire
--- Finished jobs that nobody has touched since :before, and nothing is being done to.
+-- Finished jobs that nobody has touched since :before, and nothing is being done to; without those :left_out.
 SELECT key, last_updated_at FROM job
 WHERE status IN ('COMPLETED', 'CANCELED') AND last_updated_at <= :before AND sweep IS NULL
+  AND key NOT IN (SELECT value FROM json_each(:left_out))
 ORDER BY last_updated_at, key LIMIT :limit;
 
 -- name: next_to_retire
@@ -164,8 +166,9 @@ SELECT count(*) FROM job
 WHERE scope = :scope AND status IN ('SCHEDULED', 'IN_PROGRESS') AND target_selection = :target_selection;
 
 -- name: jobs_to_sweep
--- Jobs whose executions are still being canceled or deleted.
-SELECT key FROM job WHERE sweep IS NOT NULL ORDER BY key LIMIT :limit;
+-- Jobs whose executions are still being canceled or deleted; without those :left_out.
+SELECT key FROM job WHERE sweep IS NOT NULL AND key NOT IN (SELECT value FROM json_each(:left_out))
+ORDER BY key LIMIT :limit;
 
 -- name: delete_targets_of_job
 DELETE FROM job_target WHERE job_key = :key;

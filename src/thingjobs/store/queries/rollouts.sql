@@ -16,8 +16,10 @@ SELECT key, job_key, end_position, snapshot_seq, limited, position, depth, group
 FROM rollout WHERE job_key = :job_key ORDER BY key;
 
 -- name: rollouts_due
--- What has a tick due at :now, the longest due first.
-SELECT key, next_tick_at FROM rollout WHERE next_tick_at <= :now ORDER BY next_tick_at, key LIMIT :limit;
+-- What has a tick due at :now, the longest due first; without those :left_out.
+SELECT key, next_tick_at FROM rollout
+WHERE next_tick_at <= :now AND key NOT IN (SELECT value FROM json_each(:left_out))
+ORDER BY next_tick_at, key LIMIT :limit;
 
 -- name: next_tick_at
 -- When the first tick after :now is due.
