@@ -17,13 +17,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import awsiot
 import pytest
-from awscrt import mqtt_request_response
 from awsiot import iotjobs
 
 from acceptance.clients.scenario import SECONDS
-from acceptance.clients.sdk_connections import connected_5, connected_311
+from acceptance.clients.sdk_connections import connected_5, connected_311, jobs_client
 from fleet import ROLE, Fleet, arn
 from s3_server import S3Server
 from servers import Server
@@ -126,22 +124,9 @@ class FirmwareUpdater:
     """A device's agent on ``IotJobsClientV2``: told of a job, it downloads, verifies and reports."""
 
     def __init__(self, connection: Any, thing: str) -> None:
-        options = mqtt_request_response.ClientOptions(
-            max_request_response_subscriptions=4,
-            max_streaming_subscriptions=2,
-            operation_timeout_in_seconds=int(SECONDS),
-        )
-        self._client = iotjobs.IotJobsClientV2(connection, options)
         self._thing = thing
         self._told: queue.Queue[Any] = queue.Queue()
-        subscribed: queue.Queue[Any] = queue.Queue()
-        self._stream = self._client.create_next_job_execution_changed_stream(
-            iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=thing),
-            awsiot.ServiceStreamOptions(self._told.put, subscribed.put, lambda failure: None),
-        )
-        self._stream.open()
-        established = mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
-        assert subscribed.get(timeout=SECONDS).type == established
+        self._client, self._stream = jobs_client(connection, thing, self._told.put)
 
     def update_when_told(self) -> str:
         """Do the next job, and give the URL that it was done with."""

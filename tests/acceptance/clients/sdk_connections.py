@@ -1,12 +1,16 @@
-"""Connections of the AWS IoT device SDK for Python v2, over MQTT 3.1.1 and 5 without TLS."""
+"""The AWS IoT device SDK for Python v2: connections over MQTT 3.1.1 and 5 without TLS, its jobs client."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import queue
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import Any
 
-from awscrt import io, mqtt, mqtt5
+import awsiot
+from awscrt import io, mqtt, mqtt5, mqtt_request_response
+from awsiot import iotjobs
 
 from acceptance.clients.scenario import SECONDS
 from fleet import Fleet
@@ -46,3 +50,26 @@ def connected_5(fleet: Fleet, thing: str) -> Iterator[mqtt5.Client]:
     finally:
         client.stop()
         stopped.result(SECONDS)
+
+
+def jobs_client(
+    connection: mqtt.Connection | mqtt5.Client, thing: str, told: Callable[[Any], None]
+) -> tuple[iotjobs.IotJobsClientV2, Any]:
+    """``IotJobsClientV2``, and its open stream that tells ``told`` of each next job."""
+    client = iotjobs.IotJobsClientV2(
+        connection,
+        mqtt_request_response.ClientOptions(
+            max_request_response_subscriptions=4,
+            max_streaming_subscriptions=2,
+            operation_timeout_in_seconds=int(SECONDS),
+        ),
+    )
+    subscribed: queue.Queue[Any] = queue.Queue()
+    stream = client.create_next_job_execution_changed_stream(
+        iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=thing),
+        awsiot.ServiceStreamOptions(told, subscribed.put, told),
+    )
+    stream.open()
+    established = mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
+    assert subscribed.get(timeout=SECONDS).type == established
+    return client, stream

@@ -9,11 +9,11 @@ from typing import Any
 
 import awsiot
 import pytest
-from awscrt import mqtt, mqtt5, mqtt_request_response
+from awscrt import mqtt, mqtt5
 from awsiot import iotjobs
 
 from acceptance.clients.scenario import SECONDS, Execution, Rejected, work_through
-from acceptance.clients.sdk_connections import connected_5, connected_311
+from acceptance.clients.sdk_connections import connected_5, connected_311, jobs_client
 from fleet import Fleet
 
 
@@ -103,21 +103,8 @@ class ClientV2(_Told):
 
     def __init__(self, connection: mqtt.Connection | mqtt5.Client, thing: str) -> None:
         super().__init__()
-        options = mqtt_request_response.ClientOptions(
-            max_request_response_subscriptions=4,
-            max_streaming_subscriptions=2,
-            operation_timeout_in_seconds=int(SECONDS),
-        )
-        self._client = iotjobs.IotJobsClientV2(connection, options)
+        self._client, self._stream = jobs_client(connection, thing, self.put)
         self._thing = thing
-        subscribed: queue.Queue[Any] = queue.Queue()
-        self._stream = self._client.create_next_job_execution_changed_stream(
-            iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=thing),
-            awsiot.ServiceStreamOptions(self.put, subscribed.put, lambda failure: self.put(failure)),
-        )
-        self._stream.open()
-        established = mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
-        assert subscribed.get(timeout=SECONDS).type == established
 
     def start_next(self) -> Execution | None:
         request = iotjobs.StartNextPendingJobExecutionRequest(thing_name=self._thing)
