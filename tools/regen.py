@@ -221,8 +221,13 @@ def camel(name: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def checks(shape: Shape) -> list[str]:
-    """The arguments of ``Meta`` for this shape."""
+def checks(name: str, shape: Shape) -> list[str]:
+    """The arguments of ``Meta`` for this shape; one with an upper bound is given its name, to be set by."""
+    found = constraints(shape)
+    return [f'title="{name}"', *found] if "max" in shape else found
+
+
+def constraints(shape: Shape) -> list[str]:
     kind = shape["type"]
     if kind in BOUNDS:
         found = [f"ge={shape.get('min', -BOUNDS[kind])}", f"le={shape.get('max', BOUNDS[kind] - 1)}"]
@@ -291,17 +296,17 @@ class ShapeWriter:
         shape = self.model.shapes[name]
         if shape["type"] == "structure":
             return self.structure(name, shape, output_only=output_only)
-        right = None if output_only else self.alias(shape)
+        right = None if output_only else self.alias(name, shape)
         if right is None:
             return []
         self.aliases.add(name)
         return list(lay_out(right, before=f"{name} = "))
 
-    def alias(self, shape: Shape) -> Call | None:
+    def alias(self, name: str, shape: Shape) -> Call | None:
         """A type with its constraints; None when a plain type says it all."""
         if "enum" in shape:
             return Call("Literal[", [f'"{value}"' for value in shape["enum"]], "]")
-        found = checks(shape)
+        found = checks(name, shape)
         if not found:
             return None
         plain = self.written_out(shape, output_only=False)

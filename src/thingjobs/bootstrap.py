@@ -42,10 +42,13 @@ from thingjobs.settings import DevSettings, ServeSettings
 from thingjobs.store.store import Store
 from thingjobs.wire.operation import Plane
 from thingjobs.wire.routes import OPERATIONS
+from thingjobs.wire.shape_limits import ShapeLimits, upper_bounds
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SWITCH_INTERVAL_S = 0.001
 """How long one of the three kinds of thread may keep the others waiting for the interpreter."""
+LARGEST_LIMIT = 2**31 - 1
+"""Of a shape: lengths and most numbers of the service model are 32-bit integers."""
 
 PLACEHOLDER_CREDENTIALS = Credentials("thingjobs-dev", "thingjobs-dev")
 """What dev signs with when nothing is configured: URLs have their form, and no storage accepts them."""
@@ -110,6 +113,7 @@ async def _serve(
     address = _address(http_listener)
     quotas = _quotas(settings.quota)
     limits = _mqtt_limits(settings.mqtt_limit)
+    shapes = _shape_limits(settings.shape_limit)
     throttle = Throttle(_rates(settings), time.monotonic)
     storage = _storage(settings, placeholder=isinstance(settings, DevSettings))
     clock: Clock = SystemClock() if settings.clock == "system" else ManualClock(0)
@@ -129,7 +133,7 @@ async def _serve(
             clock.set(int(stands_at) if stands_at is not None else _now())
         host = settings.public_host or address
         device = DevicePlane(store, documents, quotas)
-        hub = Hub(ByRole(), device, Notifications(store, notifier), throttle, clock.now, limits)
+        hub = Hub(ByRole(), device, Notifications(store, notifier), throttle, clock.now, limits, shapes)
         publishers.append(hub.publish)
         gateway = Gateway(hub)
         metrics = Metrics(store, hub)
@@ -144,10 +148,19 @@ async def _serve(
                 storage=storage,
             ),
             device=device,
-            admin=Admin(identity=identity, store=store, clock=clock, engine=engine, metrics=metrics),
+            admin=Admin(
+                identity=identity,
+                store=store,
+                clock=clock,
+                engine=engine,
+                metrics=metrics,
+                quotas=quotas,
+                shapes=shapes,
+            ),
             mqtt=MqttWebSocket(hub),
             throttle=throttle,
             metrics=metrics,
+            shapes=shapes,
         )
         mqtt = None
         if mqtt_listener is not None:
@@ -201,6 +214,17 @@ def _mqtt_limits(overrides: Mapping[str, int]) -> Limits:
     """Errors: Refused for a limit that does not exist."""
     _check_overrides("mqtt-limit", overrides, Limits.__struct_fields__)
     return msgspec.structs.replace(Limits(), **overrides)
+
+
+def _shape_limits(overrides: Mapping[str, int]) -> ShapeLimits:
+    """Errors: Refused for a shape without an upper bound, and for one below its lower bound."""
+    known = upper_bounds()
+    _check_overrides("shape-limit", overrides, list(known))
+    for name, value in overrides.items():
+        least = known[name].least
+        if not least <= value <= LARGEST_LIMIT:
+            raise Refused(f"--shape-limit.{name} must be from {least} to {LARGEST_LIMIT}, not {value}.")
+    return ShapeLimits(overrides)
 
 
 def _rates(settings: DevSettings | ServeSettings) -> Mapping[str, int] | None:

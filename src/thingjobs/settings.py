@@ -58,6 +58,10 @@ class Settings:
         dict[str, int],
         Parameter(help="Override a resource quota: --quota.active_snapshot_jobs 500.", negative=""),
     ] = field(default_factory=dict)
+    shape_limit: Annotated[
+        dict[str, int],
+        Parameter(help="Override a limit of requests: --shape-limit.JobDocument 65536.", negative=""),
+    ] = field(default_factory=dict)
     rate: Annotated[
         dict[str, int],
         Parameter(help="Override a request rate, per second: --rate.CreateJob 50.", negative=""),

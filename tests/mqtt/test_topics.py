@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from thingjobs.mqtt.limits import Limits
 from thingjobs.mqtt.subscriptions import Subscriptions
 from thingjobs.mqtt.topics import fits_limits, is_reserved, is_valid_filter, matches
 
@@ -33,11 +34,11 @@ from thingjobs.mqtt.topics import fits_limits, is_reserved, is_valid_filter, mat
 )
 def test_length_and_depth(topic: str, fits: bool) -> None:
     """spec: device-plane 8.1, "Payload"."""
-    assert fits_limits(topic) is fits
+    assert fits_limits(topic, Limits()) is fits
 
 
 def test_the_longest_jobs_topic_fits() -> None:
-    assert fits_limits(f"$aws/things/{'t' * 128}/jobs/{'j' * 64}/update/accepted")
+    assert fits_limits(f"$aws/things/{'t' * 128}/jobs/{'j' * 64}/update/accepted", Limits())
 
 
 def test_topics_with_a_dollar_sign_are_the_services() -> None:
@@ -178,3 +179,12 @@ def test_a_device_with_four_subscriptions_costs_little() -> None:
         tracemalloc.stop()
     assert kept / 2_000 < 1_000
     assert list(subscriptions.match("$aws/things/thing-00042/jobs/j1/get/accepted")) == [(42, 1)]
+
+
+def test_limits_of_topics_can_be_set() -> None:
+    """spec: quotas 5"""
+    limits = Limits(max_topic_bytes=5, max_topic_slashes=1)
+    assert fits_limits("a/bcd", limits)
+    assert not fits_limits("a/bcde", limits)
+    assert not fits_limits("a/b/c", limits)
+    assert fits_limits("/".join("a" * 20), Limits(max_topic_slashes=19))

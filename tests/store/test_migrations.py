@@ -123,3 +123,22 @@ def test_data_of_the_first_version_goes_on_where_it_was() -> None:
         ("OPEN", 0, 1_798_797_600_000, 5),
         ("OPEN", 0, 1_798_797_600_000, None),
     ]
+
+
+def test_time_outs_of_jobs_are_kept_and_may_be_longer() -> None:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    database = Database(connection, read_blocks(DIALECT))
+    migrate(database, migrations()[:2])
+    connection.execute("INSERT INTO scope VALUES (1, '123456789012', 'us-east-1')")
+    connection.executemany(
+        "INSERT INTO job (scope, job_id, status, target_selection, in_progress_timeout_minutes,"
+        " force_canceled, created_at, last_updated_at)"
+        " VALUES (1, ?, 'IN_PROGRESS', 'SNAPSHOT', ?, 0, 5, 5)",
+        [("with", 10_080), ("without", None)],
+    )
+    migrate(database)
+    found = connection.execute("SELECT in_progress_timeout_minutes FROM job ORDER BY key").fetchall()
+    assert found == [(10_080,), (None,)]
+    connection.execute("UPDATE job SET in_progress_timeout_minutes = 20000")
+    with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+        connection.execute("UPDATE job SET in_progress_timeout_minutes = 0")

@@ -29,8 +29,8 @@ from thingjobs.operations.planes import DevicePlane, Notifications
 from thingjobs.settings import Settings
 from thingjobs.store.batcher import Statistics
 from thingjobs.store.store import Store
-from thingjobs.wire import mqtt_payloads
 from thingjobs.wire.errors import ANSWERS, answer_for
+from thingjobs.wire.shape_limits import upper_bounds
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "thingjobs"
@@ -127,6 +127,12 @@ def test_every_quota_is_documented_with_its_default() -> None:
     }
     shown = rows(section(read("docs/configuration.md"), "## Quotas"))
     assert {name: default for name, default, _ in map(cells, shown)} == expected
+
+
+def test_every_limit_of_requests_is_documented_with_its_default() -> None:
+    expected = [(f"`{name}`", f"`{bound.default}`") for name, bound in upper_bounds().items()]
+    shown = rows(section(read("docs/configuration.md"), "## Limits of requests"))
+    assert [(name, default) for name, default, _ in map(cells, shown)] == expected
 
 
 def test_every_request_rate_is_documented_with_its_default() -> None:
@@ -226,7 +232,7 @@ def test_other_bounds_of_mqtt_are_documented() -> None:
     page = read("docs/mqtt.md")
     for size in (MAX_RETAINED_BYTES, MAX_QUEUED_BYTES, MAX_UNSENT):
         assert f" {size >> 20} MiB" in page
-    for count in (MAX_RETAINED, mqtt_payloads.MAX_CLIENT_TOKEN, sigv4_query.MAX_EXPIRES_SECONDS):
+    for count in (MAX_RETAINED, sigv4_query.MAX_EXPIRES_SECONDS):
         assert f" {count:,} " in page
 
 

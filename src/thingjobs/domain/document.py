@@ -15,38 +15,39 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from thingjobs.domain.errors import InvalidRequest
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 
-MAX_NESTING = 1000
-MAX_SOURCE_BYTES = 32_768
 REQUEST_INPUT = "request input"
 
 
-def check_document(text: str, *, located_at: str = REQUEST_INPUT) -> None:
-    """Refuse a text that is not a job document: JSON of any kind, nested not more than 1000 levels.
+def check_document(
+    text: str, *, located_at: str = REQUEST_INPUT, nesting: int = DEFAULT_QUOTAS.document_nesting
+) -> None:
+    """Refuse a text that is not a job document: JSON of any kind, nested not more than ``nesting`` levels.
 
     Errors: InvalidRequest; ``located_at`` is the URL of a document that was read from a source.
     Source: sentences and depth as observed by others on the service (unverified by us).
     """
-    device_spelling(text, located_at=located_at)
+    device_spelling(text, located_at=located_at, nesting=nesting)
 
 
-def read_source(data: bytes, url: str) -> str:
-    """The document that was read from a source. Errors: InvalidRequest if it is none, or not UTF-8."""
+def read_source(data: bytes, url: str, *, nesting: int) -> str:
+    """The document that was read from a source. Errors: as ``check_document``, also if it is not UTF-8."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
         raise _invalid(url) from None
-    check_document(text, located_at=url)
+    check_document(text, located_at=url, nesting=nesting)
     return text
 
 
-def device_spelling(text: str, *, located_at: str = REQUEST_INPUT) -> str:
-    """The document as devices receive it; the spelling of a spelling is itself.
+def device_spelling(text: str, *, located_at: str = REQUEST_INPUT, nesting: int | None = None) -> str:
+    """The document as devices receive it, however deep it is nested; the spelling of a spelling is itself.
 
     Compact, members in their order, the last of duplicate members at the place of the first, members that
     are null left out, numbers and strings as Java writes them.
 
-    Errors: as ``check_document``.
+    Errors: as ``check_document``, which gives the ``nesting``.
     Source: observed by others on the service (unverified by us).
     """
     containers: list[list[str] | dict[str, str]] = []  # those still open, outermost first
@@ -57,7 +58,7 @@ def device_spelling(text: str, *, located_at: str = REQUEST_INPUT) -> str:
         if kind not in expected:
             break
         if kind in "[{":
-            if len(containers) == MAX_NESTING:
+            if len(containers) == nesting:
                 break
             containers.append([] if kind == "[" else {})
             expected = _FIRST_ITEM if kind == "[" else _FIRST_KEY

@@ -20,9 +20,9 @@ from thingjobs.domain.errors import (
     VersionMismatch,
 )
 from thingjobs.domain.model import TERMINAL, ExecutionStatus, JobExecution, JobFacts, Sweep
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 
 MINUTE = 60_000
-STEP_TIMEOUT_MINUTES = range(1, 10_081)
 DISCARD_STEP_TIMER = -1
 
 
@@ -111,9 +111,11 @@ def check_settable(status: ExecutionStatus) -> Trigger:
     return trigger
 
 
-def check_step_timeout(minutes: int | None, *, may_discard: bool) -> None:
-    """Refuse a step time-out outside 1..10080 minutes (−1 discards the timer, on updates only)."""
-    if minutes is None or minutes in STEP_TIMEOUT_MINUTES or (may_discard and minutes == DISCARD_STEP_TIMER):
+def check_step_timeout(
+    minutes: int | None, *, may_discard: bool, most: int = DEFAULT_QUOTAS.step_timeout_minutes
+) -> None:
+    """Refuse a step time-out outside 1..``most`` minutes (−1 discards the timer, on updates only)."""
+    if minutes is None or 1 <= minutes <= most or (may_discard and minutes == DISCARD_STEP_TIMER):
         return
     raise InvalidRequest(f"Provide valid step timeout value, stepTimeoutInMinutes cannot be {minutes}.")
 

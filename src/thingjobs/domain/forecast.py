@@ -25,6 +25,7 @@ from thingjobs.domain.model import (
     JobStatus,
     TargetSelection,
 )
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from thingjobs.domain.retry import FIRST_ATTEMPT, Chain, next_attempt
 from thingjobs.domain.rollout_rate import rate_per_minute
 
@@ -89,16 +90,20 @@ class Forecast:
 
 
 def forecast(
-    config: JobConfig, assumptions: Assumptions, *, max_minutes: int = DEFAULT_MAX_MINUTES
+    config: JobConfig,
+    assumptions: Assumptions,
+    *,
+    max_minutes: int = DEFAULT_MAX_MINUTES,
+    per_minute: int = DEFAULT_QUOTAS.rollout_per_minute,
 ) -> Forecast:
     """The course of a SNAPSHOT job with this configuration, from tick 0 to the minute when nothing is left.
 
     Reports are counted before the tick at or behind them; those of one minute come evenly mixed, and the
-    abort criteria are looked at after each.
+    abort criteria are looked at after each. ``per_minute`` is the rate of a job that has none.
 
     Shapes: at least one row and at most ``max_minutes`` (≥ 1), one for each minute from 0 on.
     """
-    fleet = _Fleet(config, assumptions)
+    fleet = _Fleet(config, assumptions, per_minute)
     rows: list[MinuteRow] = []
     for minute in range(max_minutes):
         fleet.report(minute)
@@ -118,9 +123,10 @@ class _Ending(NamedTuple):
 class _Fleet:
     """The things while the forecast runs."""
 
-    def __init__(self, config: JobConfig, assumptions: Assumptions) -> None:
+    def __init__(self, config: JobConfig, assumptions: Assumptions, per_minute: int) -> None:
         self._config = config
         self._assumptions = assumptions
+        self._per_minute = per_minute
         self._counters = dict.fromkeys(ExecutionStatus, 0)
         self._notified = 0
         self._started = 0
@@ -168,6 +174,7 @@ class _Fleet:
                 self._config.rollout,
                 notified=self._notified,
                 succeeded=self._counters[ExecutionStatus.SUCCEEDED],
+                default=self._per_minute,
             )
             batch = min(rate, self._assumptions.things - self._notified)
             self._notified += batch

@@ -22,9 +22,8 @@ from thingjobs.domain.model import (
     RetryCriterion,
     RolloutConfig,
 )
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 
-IN_PROGRESS_TIMEOUT_MINUTES = range(1, 10_081)
-MAX_RETRIES = 10
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/.+")
 
 
@@ -41,9 +40,9 @@ class AbortCriterionGiven(NamedTuple):
     min_number_of_executed_things: int
 
 
-def in_progress_timeout(minutes: int | None) -> int:
-    """Minutes in 1..10080."""
-    if minutes is None or minutes not in IN_PROGRESS_TIMEOUT_MINUTES:
+def in_progress_timeout(minutes: int | None, quotas: Quotas = DEFAULT_QUOTAS) -> int:
+    """Minutes from 1 to the quota."""
+    if minutes is None or not 1 <= minutes <= quotas.in_progress_timeout_minutes:
         shown = "null" if minutes is None else minutes
         raise InvalidRequest(f"Provide valid timeout value, inProgressTimeoutInMinutes cannot be {shown}.")
     return minutes
@@ -113,16 +112,19 @@ def presigned_url(role_arn: str | None, expires_in_sec: int | None) -> Presigned
     return PresignedUrlConfig(role_arn, expires_in_sec)
 
 
-def retry_criteria(criteria: Sequence[RetryCriterion]) -> tuple[RetryCriterion, ...]:
-    """At most one criterion per failure type, ALL by itself, ten retries together."""
+def retry_criteria(
+    criteria: Sequence[RetryCriterion], quotas: Quotas = DEFAULT_QUOTAS
+) -> tuple[RetryCriterion, ...]:
+    """At most one criterion per failure type, ALL by itself, no more retries together than the quota."""
     check_all_alone(criteria)
     types = [criterion.failure_type for criterion in criteria]
     if len(set(types)) < len(types):
         raise InvalidRequest("Multiple RetryCriteria cannot have the same failure type")
     total = sum(criterion.number_of_retries for criterion in criteria)
-    if total > MAX_RETRIES:
+    most = quotas.retries_per_job
+    if total > most:
         raise InvalidRequest(
-            f"The number of retries of all criteria together cannot exceed {MAX_RETRIES}, but is {total}."
+            f"The number of retries of all criteria together cannot exceed {most}, but is {total}."
         )
     return tuple(criteria)
 

@@ -15,7 +15,7 @@ from thingjobs.domain.errors import InvalidRequest, ResourceNotFound, VersionCon
 from thingjobs.domain.model import GroupKey, Thing, ThingGroup, ThingType
 from thingjobs.domain.quotas import Quotas
 
-TYPE_DELETION_DELAY_MS = 5 * 60_000
+MINUTE_MS = 60_000
 
 
 class Membership(NamedTuple):
@@ -117,7 +117,7 @@ def check_type_assignable(thing_type: ThingType) -> None:
         )  # unverified
 
 
-def check_type_deletable(thing_type: ThingType, *, in_use: bool, now: int) -> None:
+def check_type_deletable(thing_type: ThingType, *, in_use: bool, quotas: Quotas, now: int) -> None:
     """A type goes only after it was deprecated for a while and no thing has it any more."""
     if thing_type.deprecated_at is None:
         raise InvalidRequest(
@@ -125,8 +125,11 @@ def check_type_deletable(thing_type: ThingType, *, in_use: bool, now: int) -> No
         )  # unverified
     if in_use:
         raise InvalidRequest(f"Can not delete thing type {thing_type.name} with things associated with it")
-    if now < thing_type.deprecated_at + TYPE_DELETION_DELAY_MS:
-        raise InvalidRequest("Please wait for 5 minutes after deprecation and then retry")  # unverified
+    delay = quotas.thing_type_deletion_minutes
+    if now < thing_type.deprecated_at + delay * MINUTE_MS:
+        raise InvalidRequest(
+            f"Please wait for {delay} minutes after deprecation and then retry"
+        )  # unverified
 
 
 # --- thing groups -------------------------------------------------------------------------------

@@ -15,9 +15,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from thingjobs.domain.model import ExponentialRate, RolloutConfig
-
-DEFAULT_PER_MINUTE = 1000
-"""The documented maximum."""
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 
 TICK = 60_000
 
@@ -27,8 +25,8 @@ AT_ONCE = 50
 SLICE = 1_000
 _LAST_SLICE = TICK // SLICE - 1
 
-_STEPS_TO_ANY_MAXIMUM = 73
-"""With the smallest factor, 1.1, and the largest maximum, 1000: more steps change nothing."""
+_STEPS_TO_ANY_MAXIMUM = 226
+"""With the smallest factor, 1.1, and the largest maximum, 2³¹ - 1: more steps change nothing."""
 
 
 class Minute(NamedTuple):
@@ -46,8 +44,14 @@ class Slice(NamedTuple):
     next_at: int
 
 
-def rate_per_minute(config: RolloutConfig | None, *, notified: int, succeeded: int) -> int:
-    """Things that may be notified in the minute that begins with these counts.
+def rate_per_minute(
+    config: RolloutConfig | None,
+    *,
+    notified: int,
+    succeeded: int,
+    default: int = DEFAULT_QUOTAS.rollout_per_minute,
+) -> int:
+    """Things that may be notified in the minute that begins with these counts; ``default`` without a rate.
 
     ``notified`` counts first executions that the rollout made, not retries and not things that joined
     later; ``succeeded`` counts SUCCEEDED executions.
@@ -59,7 +63,7 @@ def rate_per_minute(config: RolloutConfig | None, *, notified: int, succeeded: i
             maximum.
     """
     if config is None:
-        return DEFAULT_PER_MINUTE
+        return default
     rate = config.exponential_rate
     if rate is None:
         return config.maximum_per_minute
@@ -87,6 +91,7 @@ def minute_at(
     now: int,
     notified: int,
     succeeded: int,
+    default: int = DEFAULT_QUOTAS.rollout_per_minute,
 ) -> Minute:
     """The minute that ``now`` is in: ``minute`` while it lasts, else a new one at today's rate.
 
@@ -96,7 +101,8 @@ def minute_at(
     tick_at = started_at + (now - started_at) // TICK * TICK
     if minute is not None and minute.tick_at == tick_at:
         return minute
-    return Minute(tick_at, rate_per_minute(config, notified=notified, succeeded=succeeded), 0)
+    rate = rate_per_minute(config, notified=notified, succeeded=succeeded, default=default)
+    return Minute(tick_at, rate, 0)
 
 
 def plan_slice(minute: Minute, now: int, *, spread: bool) -> Slice:

@@ -14,13 +14,11 @@ from typing import Literal
 
 from thingjobs.domain.cron import parse_cron
 from thingjobs.domain.errors import InvalidRequest
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 
 _MINUTE_MS = 60_000
 _DAY_MS = 24 * 60 * _MINUTE_MS
 
-MIN_LEAD_MS = 30 * _MINUTE_MS
-MAX_START_LEAD_MS = 365 * _DAY_MS
-MAX_END_LEAD_MS = 730 * _DAY_MS
 SHOWN_ROLLOUTS = 7
 
 
@@ -79,7 +77,9 @@ def parse_schedule_time(text: str) -> int:
     )
 
 
-def check_schedule(config: SchedulingConfig, *, target_selection: str, now: int) -> None:
+def check_schedule(
+    config: SchedulingConfig, *, target_selection: str, now: int, quotas: Quotas = DEFAULT_QUOTAS
+) -> None:
     """Refuse a schedule that a new job must not have.
 
     Errors: InvalidRequest; the use of windows comes first, then times, then the windows themselves.
@@ -95,16 +95,26 @@ def check_schedule(config: SchedulingConfig, *, target_selection: str, now: int)
             raise InvalidRequest("MaintenanceWindow cannot be used without StartTime of SchedulingConfig.")
     start = None if config.start_time is None else parse_schedule_time(config.start_time)
     end = None if config.end_time is None else parse_schedule_time(config.end_time)
-    if start is not None and not MIN_LEAD_MS <= start - now <= MAX_START_LEAD_MS:
-        raise InvalidRequest(f"StartTime {config.start_time} must be from 30 minutes to 1 year from now.")
+    minutes = quotas.schedule_lead_minutes
+    lead = minutes * _MINUTE_MS
+    if start is not None and not lead <= start - now <= quotas.start_lead_days * _DAY_MS:
+        raise InvalidRequest(
+            f"StartTime {config.start_time} must be from {minutes} minutes"
+            f" to {_years(quotas.start_lead_days)} from now."
+        )
     if end is not None:
-        if not MIN_LEAD_MS <= end - now <= MAX_END_LEAD_MS:
-            raise InvalidRequest(f"EndTime {config.end_time} must be from 30 minutes to 2 years from now.")
-        # That end is not more than 2 years after start needs no check: start is later than now.
-        if start is not None and end - start < MIN_LEAD_MS:
+        if not lead <= end - now <= quotas.end_lead_days * _DAY_MS:
             raise InvalidRequest(
-                f"EndTime {config.end_time} must be at least 30 minutes after StartTime {config.start_time}."
+                f"EndTime {config.end_time} must be from {minutes} minutes"
+                f" to {_years(quotas.end_lead_days)} from now."
             )
+        if start is not None:
+            after = f"after StartTime {config.start_time}."
+            if end - start < lead:
+                raise InvalidRequest(f"EndTime {config.end_time} must be at least {minutes} minutes {after}")
+            if end - start > quotas.schedule_days * _DAY_MS:
+                most = _years(quotas.schedule_days)
+                raise InvalidRequest(f"EndTime {config.end_time} must be no more than {most} {after}")
     for window in config.maintenance_windows:
         parse_cron(window.start_time)
 
@@ -131,6 +141,12 @@ def scheduled_rollouts(config: SchedulingConfig, now: int, count: int = SHOWN_RO
         end = parse_schedule_time(config.end_time)
         openings = {opening for opening in openings if opening < end}
     return tuple(_schedule_time(opening) for opening in sorted(openings)[:count])
+
+
+def _years(days: int) -> str:
+    years, rest = divmod(days, 365)
+    number, unit = (days, "day") if rest else (years, "year")
+    return f"{number} {unit}{'s' * (number != 1)}"
 
 
 def _schedule_time(instant: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -20,14 +21,16 @@ from thingjobs.domain.errors import (
     ServiceUnavailable,
     UnknownOperation,
 )
+from thingjobs.domain.quotas import Quotas
 from thingjobs.engine.engine import Engine
 from thingjobs.http.answer import Answer
 from thingjobs.http.identity import Identity
 from thingjobs.http.served import listed
 from thingjobs.metrics import Metrics
-from thingjobs.operations.forecasts import make_forecast
+from thingjobs.operations.forecasts import ForecastRequest, make_forecast
 from thingjobs.store.store import Store
 from thingjobs.wire.rest_json import parse_object
+from thingjobs.wire.shape_limits import ShapeLimits
 
 MAX_ADVANCE_SECONDS = 10 * 365 * 86_400
 
@@ -40,13 +43,22 @@ class Admin:
     """The endpoints under ``/-/``: a few are open to all, the others need an operator."""
 
     def __init__(
-        self, *, identity: Identity, store: Store, clock: Clock, engine: Engine, metrics: Metrics
+        self,
+        *,
+        identity: Identity,
+        store: Store,
+        clock: Clock,
+        engine: Engine,
+        metrics: Metrics,
+        quotas: Quotas,
+        shapes: ShapeLimits,
     ) -> None:
         self._identity = identity
         self._store = store
         self._clock = clock
         self._engine = engine
         self._metrics = metrics
+        self._make_forecast = partial(make_forecast, quotas=quotas, shape=shapes.of(ForecastRequest))
         self._open: dict[tuple[str, bytes], Handler] = {
             ("GET", b"/-/health"): self._health,
             ("GET", b"/-/ready"): self._ready,
@@ -113,7 +125,7 @@ class Admin:
     async def _forecast(self, request: Request) -> Answer:
         """How a job would go; nothing is stored or changed."""
         members = parse_object(request.body)
-        return _json(await asyncio.to_thread(make_forecast, members))
+        return _json(await asyncio.to_thread(self._make_forecast, members))
 
 
 def _json(value: object, *, status: int = 200) -> Answer:

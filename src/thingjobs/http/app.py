@@ -38,6 +38,7 @@ from thingjobs.store.store import Store
 from thingjobs.wire.errors import answer_for
 from thingjobs.wire.operation import Operation, Plane
 from thingjobs.wire.rest_json import decode_request, encode_error, encode_response, route
+from thingjobs.wire.shape_limits import ShapeLimits
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -69,6 +70,7 @@ class App:
         mqtt: MqttWebSocket,
         throttle: Throttle,
         metrics: Metrics,
+        shapes: ShapeLimits,
     ) -> None:
         self._identity = identity
         self._store = store
@@ -78,6 +80,7 @@ class App:
         self._mqtt = mqtt
         self._throttle = throttle
         self._metrics = metrics
+        self._shapes = shapes
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -125,7 +128,7 @@ class App:
     async def _answer(self, exchange: _Exchange, request: Request) -> Answer:
         caller = exchange.caller = self._identity.identify(request)
         match = route(caller.plane, request.method, request.raw_path)
-        operation = exchange.operation = match.operation
+        operation = exchange.operation = self._shapes.applied_to(match.operation)
         exchange.operation_name = operation.name
         if not is_served(operation):
             raise OperationNotServed(f"{operation.name} is not served here; GET /-/operations lists what is.")

@@ -24,15 +24,12 @@ from thingjobs.mqtt.access import Principal
 from thingjobs.mqtt.clients import Client
 from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed
 from thingjobs.mqtt.hub import Hub
-from thingjobs.mqtt.jobs_topic import Kind
 from thingjobs.mqtt.packets import Connect, Publish, Unsubscribe
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
 from thingjobs.mqtt.session_state import Delivery, SessionState
 from thingjobs.mqtt.topics import is_reserved
 from thingjobs.wire import mqtt_payloads
-from thingjobs.wire.operation import Operation, Plane
-from thingjobs.wire.rest_json import operation_named
 
 MAX_UNSENT = 1_048_576
 """Bytes that may wait for a client to read; beyond that it is given up."""
@@ -40,8 +37,6 @@ FAREWELL_SECONDS = 10.0
 """For a client to read what was written before its connection was closed."""
 MAX_WAITING_EVENTS = 200
 """Events that may wait for the one being worked on before no more is read."""
-
-_OPERATIONS: Mapping[Kind, Operation] = {kind: operation_named(Plane.DEVICE, kind.value) for kind in Kind}
 
 log = structlog.get_logger()
 
@@ -319,7 +314,12 @@ class Connection(asyncio.Protocol):
         named = {"thingName": request.thing_name}
         if request.job_id is not None:
             named["jobId"] = request.job_id
-        asked = mqtt_payloads.read_request(_OPERATIONS[request.kind], publish.payload, named)
+        asked = mqtt_payloads.read_request(
+            self._hub.operations[request.kind],
+            publish.payload,
+            named,
+            max_client_token=self._hub.limits.max_client_token,
+        )
         error = asked.refusal
         if error is None:
             account = client.principal.scope.account

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +16,13 @@ from thingjobs.mqtt import jobs_topic
 from thingjobs.mqtt.access import Access
 from thingjobs.mqtt.clients import Client, Clients, Line
 from thingjobs.mqtt.interest import Every, things_listened_for
+from thingjobs.mqtt.jobs_topic import Kind
 from thingjobs.mqtt.limits import Limits
 from thingjobs.operations.planes import DevicePlane, Notifications
 from thingjobs.wire import mqtt_payloads
+from thingjobs.wire.operation import Operation, Plane
+from thingjobs.wire.rest_json import operation_named
+from thingjobs.wire.shape_limits import ShapeLimits
 
 log = structlog.get_logger()
 
@@ -49,8 +53,12 @@ class Hub:
     throttle: Throttle
     now: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
+    shapes: ShapeLimits = field(default_factory=ShapeLimits)
 
     def __post_init__(self) -> None:
+        self.operations: Mapping[Kind, Operation] = {
+            kind: self.shapes.applied_to(operation_named(Plane.DEVICE, kind.value)) for kind in Kind
+        }
         self.clients = Clients(self.access, self.limits.max_queued)
         self.statistics = Statistics()
         self.connections: set[Line] = set()

@@ -6,12 +6,20 @@ from msgspec import Struct
 
 
 class Limits(Struct, frozen=True, gc=False, kw_only=True):
-    """Bytes, seconds and counts; one value serves all connections. Source: IoT Core endpoints and quotas."""
+    """Bytes, characters, seconds and counts; one value serves all connections.
+
+    Source: IoT Core endpoints and quotas.
+    """
 
     max_payload: int = 131_072
     max_packet_size: int = 149_504
     """Of a whole packet, announced to MQTT 5 clients. AWS's number, unverified."""
     max_client_id_bytes: int = 128
+    max_topic_bytes: int = 256
+    max_topic_slashes: int = 7
+    """Not counting the three of ``$aws/rules/R/`` and of ``$aws/things/T/``."""
+    max_client_token: int = 128
+    """Characters, in a request to the Jobs service."""
     max_filters_per_subscribe: int = 8
     max_subscriptions: int = 50
     min_keep_alive: int = 30

@@ -26,7 +26,7 @@ def negotiate(connect: Connect, limits: Limits) -> Terms:
     """Errors: ProtocolError if the client cannot be let in, whoever it is."""
     _check_client_id(connect, limits)
     if connect.will is not None:
-        _check_will(connect.will)
+        _check_will(connect.will, limits)
     asked = connect.properties
     if asked.authentication_method is not None:
         raise ProtocolError(ReasonCode.BAD_AUTHENTICATION_METHOD, "Enhanced authentication is not supported")
@@ -75,8 +75,8 @@ def _check_client_id(connect: Connect, limits: Limits) -> None:
         raise ProtocolError(ReasonCode.CLIENT_IDENTIFIER_NOT_VALID, "The client id is too long")
 
 
-def _check_will(will: Will) -> None:
+def _check_will(will: Will, limits: Limits) -> None:
     if will.qos > 1:
         raise ProtocolError(ReasonCode.QOS_NOT_SUPPORTED, "QoS 2 is not supported")
-    if not fits_limits(will.topic):
+    if not fits_limits(will.topic, limits):
         raise ProtocolError(ReasonCode.TOPIC_NAME_INVALID, "The will's topic is too long or too deep")

@@ -13,7 +13,7 @@ from thingjobs.mqtt.topics import SHARED_PREFIX, fits_limits, is_valid_filter
 def check_publish(publish: Publish, limits: Limits) -> None:
     if len(publish.payload) > limits.max_payload:
         raise ProtocolError(ReasonCode.PACKET_TOO_LARGE, "The payload is too large")
-    if not fits_limits(publish.topic):
+    if not fits_limits(publish.topic, limits):
         raise ProtocolError(ReasonCode.TOPIC_NAME_INVALID, "The topic is too long or too deep")
 
 
@@ -42,11 +42,11 @@ def grantable(subscribe: Subscribe, limits: Limits) -> tuple[int, ...]:
         raise ProtocolError(
             ReasonCode.SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED, "Subscription identifiers are not supported"
         )
-    return tuple(_grantable(request) for request in subscribe.requests)
+    return tuple(_grantable(request, limits) for request in subscribe.requests)
 
 
-def _grantable(request: FilterRequest) -> int:
-    if not fits_limits(request.topic_filter):
+def _grantable(request: FilterRequest, limits: Limits) -> int:
+    if not fits_limits(request.topic_filter, limits):
         raise ProtocolError(ReasonCode.TOPIC_FILTER_INVALID, "A topic filter is too long or too deep")
     if request.topic_filter.startswith(SHARED_PREFIX):
         return ReasonCode.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED

@@ -4,8 +4,9 @@ Three rules differ from the MQTT standard, or sharpen it, as AWS IoT documents t
 - ``#`` does not match the parent level: ``sport/#`` matches ``sport/tennis`` but not ``sport``;
 - a topic whose first level begins with ``$`` is matched only by filters that spell out that first level, so
   ``#`` and ``+/things/…`` see nothing of ``$aws/things/…``;
-- a topic or filter has at most 256 bytes and 7 slashes. The three slashes of ``$aws/rules/R/`` and of
-  ``$aws/things/T/`` are not counted, so that under ``$aws/things/T/`` seven more are left.
+- a topic or filter has at most 256 bytes and 7 slashes, unless ``Limits`` say otherwise. The three slashes
+  of ``$aws/rules/R/`` and of ``$aws/things/T/`` are not counted, so that under ``$aws/things/T/`` seven more
+  are left.
 
 Source: IoT Core developer guide, "MQTT topics" and "message broker limits". The guide excepts the prefix of
 ``$aws/rules`` only; our exception for ``$aws/things`` is unverified, and no reserved topic needs it.
@@ -13,8 +14,8 @@ Source: IoT Core developer guide, "MQTT topics" and "message broker limits". The
 
 from __future__ import annotations
 
-MAX_TOPIC_BYTES = 256
-MAX_SLASHES = 7
+from thingjobs.mqtt.limits import Limits
+
 UNCOUNTED_PREFIXES = ("$aws/rules/", "$aws/things/")
 UNCOUNTED_SLASHES = 3
 SHARED_PREFIX = "$share/"
@@ -26,14 +27,15 @@ def is_reserved(topic: str) -> bool:
     return topic.startswith(RESERVED_SIGN)
 
 
-def fits_limits(topic: str) -> bool:
+def fits_limits(topic: str, limits: Limits) -> bool:
     """Whether a topic name or filter is short and shallow enough."""
-    if len(topic) > MAX_TOPIC_BYTES or (not topic.isascii() and len(topic.encode()) > MAX_TOPIC_BYTES):
+    most = limits.max_topic_bytes
+    if len(topic) > most or (not topic.isascii() and len(topic.encode()) > most):
         return False
     slashes = topic.count("/")
-    if slashes > MAX_SLASHES and topic.startswith(UNCOUNTED_PREFIXES):
+    if slashes > limits.max_topic_slashes and topic.startswith(UNCOUNTED_PREFIXES):
         slashes -= UNCOUNTED_SLASHES
-    return slashes <= MAX_SLASHES
+    return slashes <= limits.max_topic_slashes
 
 
 def has_wildcard(topic: str) -> bool:

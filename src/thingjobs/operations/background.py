@@ -42,13 +42,11 @@ class ScheduleStep:
 
     job_key: JobKey
     spread: bool = False
-    most_concurrent: int = DEFAULT_QUOTAS.concurrent_jobs
+    quotas: Quotas = DEFAULT_QUOTAS
 
     def __call__(self, tx: Tx, now: int) -> None:
         if timeouts.time_out_some(tx, self.job_key, now):
-            schedules.step(
-                tx, self.job_key, spread=self.spread, most_concurrent=self.most_concurrent, now=now
-            )
+            schedules.step(tx, self.job_key, spread=self.spread, quotas=self.quotas, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +55,12 @@ class Tick:
 
     rollout_key: int
     spread: bool = False
+    per_minute: int = DEFAULT_QUOTAS.rollout_per_minute
 
     def __call__(self, tx: Tx, now: int) -> None:
         found = tx.rollouts.find(self.rollout_key)
         if found is not None and found.next_tick_at <= now:
-            rollout.tick(tx, self.rollout_key, now, spread=self.spread)
+            rollout.tick(tx, self.rollout_key, now, spread=self.spread, per_minute=self.per_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +127,12 @@ def due(
     ]
     stepping = [piece.job_key for piece in left_out if isinstance(piece, ScheduleStep)]
     by_clock += [
-        (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread, quotas.concurrent_jobs))
+        (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread, quotas))
         for row in tx.jobs.to_look_at(now, MOST_AT_ONCE, stepping)
     ]
     ticking = [piece.rollout_key for piece in left_out if isinstance(piece, Tick)]
     by_clock += [
-        (Due(at, Kind.TICK, key), Tick(key, spread))
+        (Due(at, Kind.TICK, key), Tick(key, spread, quotas.rollout_per_minute))
         for key, at in tx.rollouts.due(now, MOST_AT_ONCE, ticking)
     ]
     by_clock.sort(key=lambda each: each[0])

@@ -114,7 +114,9 @@ class DeviceOperations:
         request: shapes.StartNextPendingJobExecutionRequest,
         now: int,
     ) -> shapes.StartNextPendingJobExecutionResponse:
-        rules.check_step_timeout(request.step_timeout_in_minutes, may_discard=False)
+        rules.check_step_timeout(
+            request.step_timeout_in_minutes, may_discard=False, most=self._quotas.step_timeout_minutes
+        )
         queue = working.queue_of(scope, request.thing_name)
         if not queue:
             return shapes.StartNextPendingJobExecutionResponse()
@@ -141,7 +143,9 @@ class DeviceOperations:
         request: shapes.UpdateJobExecutionRequest,
         now: int,
     ) -> shapes.UpdateJobExecutionResponse:
-        rules.check_step_timeout(request.step_timeout_in_minutes, may_discard=True)
+        rules.check_step_timeout(
+            request.step_timeout_in_minutes, may_discard=True, most=self._quotas.step_timeout_minutes
+        )
         trigger = rules.check_settable(ExecutionStatus(request.status))
         before, job = working.named(index, scope, request)
         after = rules.report(

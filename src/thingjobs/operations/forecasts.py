@@ -11,6 +11,7 @@ from thingjobs.domain import job_config
 from thingjobs.domain.errors import InvalidRequest
 from thingjobs.domain.forecast import DEFAULT_MAX_MINUTES, Assumptions, Forecast, forecast
 from thingjobs.domain.model import JobConfig
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.operations import job_config_shapes as shapes
 from thingjobs.wire.shapes import iot
 
@@ -63,10 +64,15 @@ class ForecastResponse(Struct, rename="camel"):
     minutes: list[Minute]
 
 
-def make_forecast(members: object) -> ForecastResponse:
-    """Errors: InvalidRequest for members that cannot be read or break a rule of CreateJob."""
+def make_forecast(
+    members: object, *, quotas: Quotas = DEFAULT_QUOTAS, shape: type[ForecastRequest] = ForecastRequest
+) -> ForecastResponse:
+    """``shape``: the request with the limits that hold here.
+
+    Errors: InvalidRequest for members that cannot be read or break a rule of CreateJob.
+    """
     try:
-        request = msgspec.convert(members, ForecastRequest)
+        request = msgspec.convert(members, shape)
     except msgspec.ValidationError as error:
         raise InvalidRequest(f"The forecast cannot be read: {error}") from None
     if not 0 <= request.things <= MAX_THINGS:
@@ -84,18 +90,24 @@ def make_forecast(members: object) -> ForecastResponse:
         )
     except ValueError as error:
         raise InvalidRequest(f"The forecast's assumptions do not fit: {error}.") from None
-    return _shown(forecast(_config(request.job), assumptions, max_minutes=request.max_minutes))
+    result = forecast(
+        _config(request.job, quotas),
+        assumptions,
+        max_minutes=request.max_minutes,
+        per_minute=quotas.rollout_per_minute,
+    )
+    return _shown(result)
 
 
-def _config(plan: JobPlan) -> JobConfig:
-    timeout = shapes.read_timeout(plan.timeout_config)
+def _config(plan: JobPlan, quotas: Quotas) -> JobConfig:
+    timeout = shapes.read_timeout(plan.timeout_config, quotas)
     abort = shapes.read_abort(plan.abort_config)
     rollout = shapes.read_rollout(plan.job_executions_rollout_config)
     retry = shapes.read_retry(plan.job_executions_retry_config)
     return JobConfig(
         rollout=rollout,
         abort=abort,
-        retry=retry and job_config.retry_criteria(retry),
+        retry=retry and job_config.retry_criteria(retry, quotas),
         in_progress_timeout_minutes=timeout,
     )
 

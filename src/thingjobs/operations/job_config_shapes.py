@@ -11,6 +11,7 @@ from thingjobs.domain.model import (
     RetryCriterion,
     RolloutConfig,
 )
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.domain.schedule import MaintenanceWindow, SchedulingConfig
 from thingjobs.wire.shapes import iot
 
@@ -45,8 +46,10 @@ def read_abort(given: iot.AbortConfig | None) -> tuple[AbortCriterion, ...] | No
     )
 
 
-def read_timeout(given: iot.TimeoutConfig | None) -> int | None:
-    return None if given is None else job_config.in_progress_timeout(given.in_progress_timeout_in_minutes)
+def read_timeout(given: iot.TimeoutConfig | None, quotas: Quotas = DEFAULT_QUOTAS) -> int | None:
+    if given is None:
+        return None
+    return job_config.in_progress_timeout(given.in_progress_timeout_in_minutes, quotas)
 
 
 def read_presigned_url(given: iot.PresignedUrlConfig | None) -> PresignedUrlConfig | None:

@@ -6,6 +6,7 @@ from thingjobs.domain import document as documents
 from thingjobs.domain import job_config, presign
 from thingjobs.domain.errors import InvalidRequest
 from thingjobs.domain.model import Document, JobConfig, PresignedUrlConfig
+from thingjobs.domain.quotas import Quotas
 from thingjobs.operations import job_config_shapes as shapes
 from thingjobs.operations.call import Call
 from thingjobs.operations.storage import CredentialsNeeded, SourceNeeded
@@ -24,9 +25,9 @@ def check_one_document(request: Request, otherwise: str | None) -> None:
         raise InvalidRequest("Neither job document nor job document source is specified.")
 
 
-def read_config(request: Request) -> JobConfig:
+def read_config(request: Request, quotas: Quotas) -> JobConfig:
     """What is asked for, without a schedule; time-out before abort criteria, then the rest (observed)."""
-    timeout = shapes.read_timeout(request.timeout_config)
+    timeout = shapes.read_timeout(request.timeout_config, quotas)
     abort = shapes.read_abort(request.abort_config)
     rollout = shapes.read_rollout(request.job_executions_rollout_config)
     presigned_url = shapes.read_presigned_url(request.presigned_url_config)
@@ -34,7 +35,7 @@ def read_config(request: Request) -> JobConfig:
     return JobConfig(
         rollout=rollout,
         abort=abort,
-        retry=retry and job_config.retry_criteria(retry),
+        retry=retry and job_config.retry_criteria(retry, quotas),
         in_progress_timeout_minutes=timeout,
         presigned_url=presigned_url,
     )
@@ -51,7 +52,7 @@ def document_of(call: Call, request: Request, inherited: Document | None) -> Doc
     Errors: InvalidRequest; SourceNeeded until the source has been read.
     """
     if request.document is not None:
-        documents.check_document(request.document)
+        documents.check_document(request.document, nesting=call.quotas.document_nesting)
         return Document(request.document)
     if request.document_source is not None:
         return _read_document(call, request.document_source)

@@ -43,7 +43,7 @@ def create_job_template(
     Source: what is checked before the id is looked up, and what after, was observed by others.
     """
     contents.check_one_document(request, request.job_arn)
-    given = contents.read_config(request)
+    given = contents.read_config(request, call.quotas)
     scheduling = shapes.read_windows(request.maintenance_windows)
     for window in scheduling.maintenance_windows if scheduling else ():
         parse_cron(window.start_time)

@@ -36,11 +36,11 @@ _UNSTORED = JobKey(0)
 def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJobResponse:
     """Store the job and hand out its first batch."""
     contents.check_one_document(request, request.job_template_arn)
-    given = contents.read_config(request)
+    given = contents.read_config(request, call.quotas)
     selection = TargetSelection(request.target_selection or TargetSelection.SNAPSHOT)
     scheduling = shapes.read_scheduling(request.scheduling_config)
     if scheduling is not None:
-        schedule.check_schedule(scheduling, target_selection=selection, now=call.now)
+        schedule.check_schedule(scheduling, target_selection=selection, now=call.now, quotas=call.quotas)
     if request.document_parameters is not None and not is_managed(request.job_template_arn):
         raise InvalidRequest("documentParameters can be used only with an AWS managed template.")
     tags = check_tags(call, request.tags, missing_value_message=contents.INVALID_TAG)
@@ -50,7 +50,7 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
     base = base_of(call, tx, request.job_template_arn)
     scheduling = schedule.completed(scheduling, base.config.scheduling)
     if scheduling is not None:
-        schedule.check_schedule(scheduling, target_selection=selection, now=call.now)
+        schedule.check_schedule(scheduling, target_selection=selection, now=call.now, quotas=call.quotas)
     config = replace(job_config.completed(given, base.config), scheduling=scheduling)
     if tx.jobs.exists(call.scope.id, request.job_id):
         raise ResourceAlreadyExists(
@@ -98,6 +98,7 @@ def create_job(call: Call, tx: Tx, request: iot.CreateJobRequest) -> iot.CreateJ
             end_position=len(targets),
             limited=True,
             spread=call.spread,
+            per_minute=call.quotas.rollout_per_minute,
             now=call.now,
         )
     else:
@@ -133,7 +134,7 @@ def update_job(call: Call, tx: Tx, request: iot.UpdateJobRequest) -> None:
     )
     if all(member is None for member in updated):
         raise InvalidRequest(f"Update Job request for job {request.job_id} cannot be empty.")
-    timeout = shapes.read_timeout(request.timeout_config)
+    timeout = shapes.read_timeout(request.timeout_config, call.quotas)
     abort = shapes.read_abort(request.abort_config)
     rollout_config = shapes.read_rollout(request.job_executions_rollout_config)
     presigned_url = shapes.read_presigned_url(request.presigned_url_config)

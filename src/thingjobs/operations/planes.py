@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from thingjobs.domain.document import MAX_SOURCE_BYTES, read_source
+from thingjobs.domain.document import read_source
 from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.errors import OperationNotServed, ServiceUnavailable
 from thingjobs.domain.model import Scope, ScopeId
@@ -59,8 +59,9 @@ class ControlPlane:
             try:
                 return await self._run(served, scope, request, sources)
             except SourceNeeded as needed:
-                data = await self._storage.read(needed.named, needed.url, MAX_SOURCE_BYTES)
-                sources[needed.url] = read_source(data, needed.url)
+                quotas = self._quotas
+                data = await self._storage.read(needed.named, needed.url, quotas.document_source_bytes)
+                sources[needed.url] = read_source(data, needed.url, nesting=quotas.document_nesting)
             except CredentialsNeeded as needed:
                 await self._storage.obtain_credentials(needed.role_arn)
         raise ServiceUnavailable("What the request needs of the storage is gone too soon; try again later.")

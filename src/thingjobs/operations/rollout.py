@@ -14,6 +14,7 @@ from typing import NamedTuple
 from thingjobs.domain.arn import parse_arn
 from thingjobs.domain.effects import PendingChanged, WorkDue
 from thingjobs.domain.model import ExecutionStatus, Job, JobKey, Mark, Target, TargetSelection, ThingKey
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from thingjobs.domain.rollout import NEVER, Cursor, Rollout
 from thingjobs.domain.rollout_rate import Minute, Slice, minute_at, plan_slice
 from thingjobs.domain.targeting import Action, JobMoment, on_associate, on_turn
@@ -29,7 +30,15 @@ LOOK_AHEAD = 100
 
 
 def begin(
-    tx: Tx, job: Job, *, position: int, end_position: int, limited: bool, spread: bool, now: int
+    tx: Tx,
+    job: Job,
+    *,
+    position: int,
+    end_position: int,
+    limited: bool,
+    spread: bool,
+    per_minute: int = DEFAULT_QUOTAS.rollout_per_minute,
+    now: int,
 ) -> None:
     """Begin to hand ``job`` out to its targets ``position`` .. ``end_position`` - 1, with the first tick.
 
@@ -39,7 +48,7 @@ def begin(
     key = tx.rollouts.insert(
         job.key, position=position, end_position=end_position, snapshot_seq=seq, limited=limited, now=now
     )
-    tick(tx, key, now, spread=spread)
+    tick(tx, key, now, spread=spread, per_minute=per_minute)
 
 
 def pause(tx: Tx, job_key: JobKey) -> None:
@@ -48,24 +57,39 @@ def pause(tx: Tx, job_key: JobKey) -> None:
         tx.rollouts.save(replace(rollout, next_tick_at=NEVER, minute=None))
 
 
-def resume(tx: Tx, job_key: JobKey, *, spread: bool, now: int) -> None:
+def resume(
+    tx: Tx,
+    job_key: JobKey,
+    *,
+    spread: bool,
+    per_minute: int = DEFAULT_QUOTAS.rollout_per_minute,
+    now: int,
+) -> None:
     """Go on, with a new series of ticks; what was handed out before counts on."""
     for rollout in tx.rollouts.of_job(job_key):
         tx.rollouts.save(replace(rollout, started_at=now, next_tick_at=now, minute=None))
-        tick(tx, rollout.key, now, spread=spread)
+        tick(tx, rollout.key, now, spread=spread, per_minute=per_minute)
 
 
-def tick(tx: Tx, rollout_key: int, now: int, *, spread: bool = False) -> None:
+def tick(
+    tx: Tx,
+    rollout_key: int,
+    now: int,
+    *,
+    spread: bool = False,
+    per_minute: int = DEFAULT_QUOTAS.rollout_per_minute,
+) -> None:
     """Queue what the rate allows now; end the rollout when all targets are done.
 
     ``spread``: a minute's batch may be handed out in parts (only of a job that has a rate of its own).
+    ``per_minute``: the rate of a job that has none.
     Doing nothing if the rollout is gone makes a tick safe to repeat.
     """
     rollout = tx.rollouts.find(rollout_key)
     if rollout is None:
         return
     job = tx.jobs.get(rollout.job_key)
-    minute, part = _allowed(tx, job, rollout, spread, now)
+    minute, part = _allowed(tx, job, rollout, spread, per_minute, now)
     cursor, queued = _walk(tx, job, rollout, part.size, now)
     if queued:
         tx.jobs.add_to_counters({job.key: {ExecutionStatus.QUEUED: queued}})
@@ -85,7 +109,9 @@ def tick(tx: Tx, rollout_key: int, now: int, *, spread: bool = False) -> None:
     tx.record(WorkDue())
 
 
-def _allowed(tx: Tx, job: Job, rollout: Rollout, spread: bool, now: int) -> tuple[Minute | None, Slice]:
+def _allowed(
+    tx: Tx, job: Job, rollout: Rollout, spread: bool, per_minute: int, now: int
+) -> tuple[Minute | None, Slice]:
     """The minute the rollout is in, and what may be handed out now."""
     if not rollout.limited:
         return None, Slice(ASSOCIATED_AT_ONCE, now)
@@ -98,6 +124,7 @@ def _allowed(tx: Tx, job: Job, rollout: Rollout, spread: bool, now: int) -> tupl
         now=now,
         notified=rollout.notified,
         succeeded=tx.jobs.counters(job.key)[ExecutionStatus.SUCCEEDED] if grows_with_success else 0,
+        default=per_minute,
     )
     return minute, plan_slice(minute, now, spread=spread and config is not None)
 

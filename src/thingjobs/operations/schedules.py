@@ -7,7 +7,7 @@ from dataclasses import replace
 from thingjobs.domain.effects import VisibilityChanged, WorkDue
 from thingjobs.domain.job import OPEN, cancel
 from thingjobs.domain.model import Job, JobKey, Mark
-from thingjobs.domain.quotas import DEFAULT_QUOTAS
+from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.domain.schedule import Phase
 from thingjobs.domain.windows import HIDDEN, STATUS_IN, next_boundary, phase_at, sweep_at_end
 from thingjobs.operations import following, rollout, sweep
@@ -24,7 +24,7 @@ def step(
     job_key: JobKey,
     *,
     spread: bool,
-    most_concurrent: int = DEFAULT_QUOTAS.concurrent_jobs,
+    quotas: Quotas = DEFAULT_QUOTAS,
     now: int,
 ) -> None:
     """Bring a job to what its schedule says now. Looking more often than needed changes nothing.
@@ -40,7 +40,7 @@ def step(
         return
     after = _next_phase(job, now)
     boundary = next_boundary(job.config.scheduling, now)
-    if _would_roll_out(tx, job, after) and tx.rollouts.count_jobs(job.scope) >= most_concurrent:
+    if _would_roll_out(tx, job, after) and tx.rollouts.count_jobs(job.scope) >= quotas.concurrent_jobs:
         if job.config.scheduling is not None and job.config.scheduling.maintenance_windows:
             sweep.begin(tx, cancel(job, force=False, reason_code=None, comment=NO_ROOM, now=now), now)
         else:
@@ -52,7 +52,7 @@ def step(
             job, phase=after, status=STATUS_IN[after], last_updated_at=now, next_schedule_at=boundary
         )
         tx.jobs.save(job)
-        _change(tx, was, job, spread=spread, now=now)
+        _change(tx, was, job, spread=spread, per_minute=quotas.rollout_per_minute, now=now)
     if after is Phase.OPEN and not following.some_join_at_opening(tx, job, limit=JOINS_AT_ONCE, now=now):
         boundary = now  # there are more: look again at once
     if after is not Phase.ENDED:
@@ -73,17 +73,24 @@ def _next_phase(job: Job, now: int) -> Phase:
     return Phase.WAITING if job.phase is Phase.WAITING and after is Phase.CLOSED else after
 
 
-def _change(tx: Tx, was: Job, job: Job, *, spread: bool, now: int) -> None:
+def _change(tx: Tx, was: Job, job: Job, *, spread: bool, per_minute: int, now: int) -> None:
     if was.phase is not Phase.WAITING and (was.phase in HIDDEN) != (job.phase in HIDDEN):
         tx.record(VisibilityChanged(job.scope))
     match job.phase:
         case Phase.OPEN if was.phase is Phase.WAITING:
             end_position = len(tx.jobs.targets(job.key))
             rollout.begin(
-                tx, job, position=0, end_position=end_position, limited=True, spread=spread, now=now
+                tx,
+                job,
+                position=0,
+                end_position=end_position,
+                limited=True,
+                spread=spread,
+                per_minute=per_minute,
+                now=now,
             )
         case Phase.OPEN:
-            rollout.resume(tx, job.key, spread=spread, now=now)
+            rollout.resume(tx, job.key, spread=spread, per_minute=per_minute, now=now)
         case Phase.CLOSED:
             rollout.pause(tx, job.key)
         case Phase.SPENT:

@@ -111,7 +111,7 @@ def delete_thing_type(call: Call, tx: Tx, request: iot.DeleteThingTypeRequest) -
     if thing_type is None:
         return
     in_use = tx.thing_types.is_in_use(call.scope.id, thing_type.name)
-    registry.check_type_deletable(thing_type, in_use=in_use, now=call.now)
+    registry.check_type_deletable(thing_type, in_use=in_use, quotas=call.quotas, now=call.now)
     tx.thing_types.delete(call.scope.id, thing_type.name)
     tx.tags.delete_all(call.scope.id, thing_type_arn(call.scope, thing_type.name))
 

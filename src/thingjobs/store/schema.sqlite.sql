@@ -108,7 +108,6 @@ CREATE TABLE job (
     rollout_config               TEXT,
     abort_config                 TEXT,
     retry_config                 TEXT,
-    in_progress_timeout_minutes  INTEGER CHECK (in_progress_timeout_minutes BETWEEN 1 AND 10080),
     presigned_url_config         TEXT,
     scheduling_config            TEXT,
     destination_package_versions TEXT,
@@ -127,6 +126,7 @@ CREATE TABLE job (
     next_schedule_at INTEGER,
     job_template_arn TEXT,
     document_parameters TEXT,
+    in_progress_timeout_minutes INTEGER CHECK (in_progress_timeout_minutes >= 1),
     CHECK ((completed_at IS NOT NULL) <= (status IN ('COMPLETED', 'DELETION_IN_PROGRESS'))),
     UNIQUE (scope, job_id)
 );

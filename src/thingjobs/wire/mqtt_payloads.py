@@ -22,8 +22,6 @@ from thingjobs.wire.operation import Operation
 from thingjobs.wire.rest_json import decode_members, execution_state, parse_object
 from thingjobs.wire.shapes import iot_jobs_data as shapes
 
-MAX_CLIENT_TOKEN = 128
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -35,20 +33,25 @@ class DeviceRequest(NamedTuple):
     client_token: str | None
 
 
-def read_request(operation: Operation, payload: bytes, named: Mapping[str, str]) -> DeviceRequest:
-    """The request in ``payload``; ``named`` are the members that the topic gives (thingName, jobId)."""
+def read_request(
+    operation: Operation, payload: bytes, named: Mapping[str, str], *, max_client_token: int
+) -> DeviceRequest:
+    """The request in ``payload``; ``named`` are the members that the topic gives (thingName, jobId).
+
+    ``max_client_token``: characters.
+    """
     client_token = None
     try:
         members = parse_object(payload)
-        client_token = _client_token(members.pop("clientToken", None))
+        client_token = _client_token(members.pop("clientToken", None), max_client_token)
         return DeviceRequest(decode_members(operation, {**members, **named}), None, client_token)
     except ServiceError as refusal:
         return DeviceRequest(None, refusal, client_token)
 
 
-def _client_token(value: object) -> str | None:
-    if value is not None and (not isinstance(value, str) or len(value) > MAX_CLIENT_TOKEN):
-        raise InvalidRequest(f"clientToken must be a string of at most {MAX_CLIENT_TOKEN} characters.")
+def _client_token(value: object, most: int) -> str | None:
+    if value is not None and (not isinstance(value, str) or len(value) > most):
+        raise InvalidRequest(f"clientToken must be a string of at most {most} characters.")
     return value
 
 

@@ -22,6 +22,7 @@ class Shape(Struct, frozen=True, gc=False, rename="camel"):
 ThingGroupName = Annotated[
     str,
     Meta(
+        title="ThingGroupName",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:[a-zA-Z0-9:_-]+)\Z",
@@ -31,6 +32,7 @@ ThingGroupName = Annotated[
 ThingName = Annotated[
     str,
     Meta(
+        title="ThingName",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:[a-zA-Z0-9:_-]+)\Z",
@@ -47,16 +49,21 @@ class AddThingToThingGroupRequest(Shape, kw_only=True, frozen=True):
     override_dynamic_groups: bool | None = None
 
 
-TargetArn = Annotated[str, Meta(max_length=2048)]
+TargetArn = Annotated[str, Meta(title="TargetArn", max_length=2048)]
 JobTargets = Annotated[list[TargetArn], Meta(min_length=1)]
 JobId = Annotated[
     str,
     Meta(
-        min_length=1, max_length=64, pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z", extra={"pattern": r"[a-zA-Z0-9_-]+"}
+        title="JobId",
+        min_length=1,
+        max_length=64,
+        pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9_-]+"},
     ),
 ]
 Comment = Annotated[
-    str, Meta(max_length=2028, pattern=rf"\A(?:[^{OTHER}]+)\Z", extra={"pattern": r"[^\p{C}]+"})
+    str,
+    Meta(title="Comment", max_length=2028, pattern=rf"\A(?:[^{OTHER}]+)\Z", extra={"pattern": r"[^\p{C}]+"}),
 ]
 NamespaceId = Annotated[str, Meta(pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z", extra={"pattern": r"[a-zA-Z0-9_-]+"})]
 
@@ -78,7 +85,13 @@ class AttachThingPrincipalRequest(Shape, kw_only=True, frozen=True):
 
 
 ReasonCode = Annotated[
-    str, Meta(max_length=128, pattern=r"\A(?:[A-Z0-9_]+)\Z", extra={"pattern": r"[\p{Upper}\p{Digit}_]+"})
+    str,
+    Meta(
+        title="ReasonCode",
+        max_length=128,
+        pattern=r"\A(?:[A-Z0-9_]+)\Z",
+        extra={"pattern": r"[\p{Upper}\p{Digit}_]+"},
+    ),
 ]
 
 
@@ -95,6 +108,7 @@ ExpectedVersion = Annotated[
 DetailsKey = Annotated[
     str,
     Meta(
+        title="DetailsKey",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:[a-zA-Z0-9:_-]+)\Z",
@@ -102,9 +116,16 @@ DetailsKey = Annotated[
     ),
 ]
 DetailsValue = Annotated[
-    str, Meta(min_length=1, max_length=1024, pattern=rf"\A(?:[^{OTHER}]+)\Z", extra={"pattern": r"[^\p{C}]+"})
+    str,
+    Meta(
+        title="DetailsValue",
+        min_length=1,
+        max_length=1024,
+        pattern=rf"\A(?:[^{OTHER}]+)\Z",
+        extra={"pattern": r"[^\p{C}]+"},
+    ),
 ]
-DetailsMap = Annotated[dict[DetailsKey, DetailsValue], Meta(max_length=10)]
+DetailsMap = Annotated[dict[DetailsKey, DetailsValue], Meta(title="DetailsMap", max_length=10)]
 
 
 class CancelJobExecutionRequest(Shape, kw_only=True, frozen=True):
@@ -115,13 +136,19 @@ class CancelJobExecutionRequest(Shape, kw_only=True, frozen=True):
     status_details: DetailsMap | None = None
 
 
-JobDocumentSource = Annotated[str, Meta(min_length=1, max_length=1350)]
-JobDocument = Annotated[str, Meta(max_length=32768)]
+JobDocumentSource = Annotated[str, Meta(title="JobDocumentSource", min_length=1, max_length=1350)]
+JobDocument = Annotated[str, Meta(title="JobDocument", max_length=32768)]
 JobDescription = Annotated[
-    str, Meta(max_length=2028, pattern=rf"\A(?:[^{OTHER}]+)\Z", extra={"pattern": r"[^\p{C}]+"})
+    str,
+    Meta(
+        title="JobDescription",
+        max_length=2028,
+        pattern=rf"\A(?:[^{OTHER}]+)\Z",
+        extra={"pattern": r"[^\p{C}]+"},
+    ),
 ]
-RoleArn = Annotated[str, Meta(min_length=20, max_length=2048)]
-ExpiresInSec = Annotated[int, Meta(ge=60, le=3600)]
+RoleArn = Annotated[str, Meta(title="RoleArn", min_length=20, max_length=2048)]
+ExpiresInSec = Annotated[int, Meta(title="ExpiresInSec", ge=60, le=3600)]
 
 
 class PresignedUrlConfig(Shape, kw_only=True, frozen=True):
@@ -130,9 +157,9 @@ class PresignedUrlConfig(Shape, kw_only=True, frozen=True):
 
 
 TargetSelection = Literal["CONTINUOUS", "SNAPSHOT"]
-MaxJobExecutionsPerMin = Annotated[int, Meta(ge=1, le=1000)]
-RolloutRatePerMinute = Annotated[int, Meta(ge=1, le=1000)]
-IncrementFactor = Annotated[float, Meta(ge=1.1, le=5)]
+MaxJobExecutionsPerMin = Annotated[int, Meta(title="MaxJobExecutionsPerMin", ge=1, le=1000)]
+RolloutRatePerMinute = Annotated[int, Meta(title="RolloutRatePerMinute", ge=1, le=1000)]
+IncrementFactor = Annotated[float, Meta(title="IncrementFactor", ge=1.1, le=5)]
 NumberOfThings = Annotated[int, Meta(ge=1, le=2147483647)]
 
 
@@ -154,7 +181,7 @@ class JobExecutionsRolloutConfig(Shape, kw_only=True, frozen=True):
 
 JobExecutionFailureType = Literal["ALL", "TIMED_OUT", "FAILED", "REJECTED"]
 AbortAction = Literal["CANCEL"]
-AbortThresholdPercentage = Annotated[float, Meta(le=100)]
+AbortThresholdPercentage = Annotated[float, Meta(title="AbortThresholdPercentage", le=100)]
 MinimumNumberOfExecutedThings = Annotated[int, Meta(ge=1, le=2147483647)]
 
 
@@ -182,13 +209,14 @@ class TimeoutConfig(Shape, kw_only=True, frozen=True):
 TagKey = Annotated[
     str,
     Meta(
+        title="TagKey",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:^([\w\x20\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000.:/=+\-@]*)$)\Z",
         extra={"pattern": r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]*)$"},
     ),
 ]
-TagValue = Annotated[str, Meta(max_length=256)]
+TagValue = Annotated[str, Meta(title="TagValue", max_length=256)]
 
 
 class Tag(Shape, kw_only=True, frozen=True, rename={"key": "Key", "value": "Value"}):
@@ -198,10 +226,16 @@ class Tag(Shape, kw_only=True, frozen=True, rename={"key": "Key", "value": "Valu
 
 JobTemplateArn = Annotated[
     str,
-    Meta(min_length=1, max_length=1600, pattern=r"\A(?:^arn:[!-~]+$)\Z", extra={"pattern": r"^arn:[!-~]+$"}),
+    Meta(
+        title="JobTemplateArn",
+        min_length=1,
+        max_length=1600,
+        pattern=r"\A(?:^arn:[!-~]+$)\Z",
+        extra={"pattern": r"^arn:[!-~]+$"},
+    ),
 ]
 RetryableFailureType = Literal["ALL", "TIMED_OUT", "FAILED"]
-NumberOfRetries = Annotated[int, Meta(ge=0, le=10)]
+NumberOfRetries = Annotated[int, Meta(title="NumberOfRetries", ge=0, le=10)]
 
 
 class RetryCriteria(Shape, kw_only=True, frozen=True):
@@ -209,7 +243,9 @@ class RetryCriteria(Shape, kw_only=True, frozen=True):
     number_of_retries: NumberOfRetries
 
 
-RetryCriteriaList = Annotated[list[RetryCriteria], Meta(min_length=1, max_length=2)]
+RetryCriteriaList = Annotated[
+    list[RetryCriteria], Meta(title="RetryCriteriaList", min_length=1, max_length=2)
+]
 
 
 class JobExecutionsRetryConfig(Shape, kw_only=True, frozen=True):
@@ -219,17 +255,27 @@ class JobExecutionsRetryConfig(Shape, kw_only=True, frozen=True):
 ParameterKey = Annotated[
     str,
     Meta(
-        min_length=1, max_length=128, pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z", extra={"pattern": r"[a-zA-Z0-9_-]+"}
+        title="ParameterKey",
+        min_length=1,
+        max_length=128,
+        pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9_-]+"},
     ),
 ]
 ParameterValue = Annotated[
     str,
-    Meta(min_length=1, max_length=30720, pattern=rf"\A(?:[^{OTHER}]+)\Z", extra={"pattern": r"[^\p{C}]+"}),
+    Meta(
+        title="ParameterValue",
+        min_length=1,
+        max_length=30720,
+        pattern=rf"\A(?:[^{OTHER}]+)\Z",
+        extra={"pattern": r"[^\p{C}]+"},
+    ),
 ]
-StringDateTime = Annotated[str, Meta(min_length=1, max_length=64)]
+StringDateTime = Annotated[str, Meta(title="StringDateTime", min_length=1, max_length=64)]
 JobEndBehavior = Literal["STOP_ROLLOUT", "CANCEL", "FORCE_CANCEL"]
-CronExpression = Annotated[str, Meta(min_length=1, max_length=256)]
-DurationInMinutes = Annotated[int, Meta(ge=1, le=1430)]
+CronExpression = Annotated[str, Meta(title="CronExpression", min_length=1, max_length=256)]
+DurationInMinutes = Annotated[int, Meta(title="DurationInMinutes", ge=1, le=1430)]
 
 
 class MaintenanceWindow(Shape, kw_only=True, frozen=True):
@@ -246,9 +292,17 @@ class SchedulingConfig(Shape, kw_only=True, frozen=True):
 
 PackageVersionArn = Annotated[
     str,
-    Meta(min_length=1, max_length=1600, pattern=r"\A(?:^arn:[!-~]+$)\Z", extra={"pattern": r"^arn:[!-~]+$"}),
+    Meta(
+        title="PackageVersionArn",
+        min_length=1,
+        max_length=1600,
+        pattern=r"\A(?:^arn:[!-~]+$)\Z",
+        extra={"pattern": r"^arn:[!-~]+$"},
+    ),
 ]
-DestinationPackageVersions = Annotated[list[PackageVersionArn], Meta(max_length=25)]
+DestinationPackageVersions = Annotated[
+    list[PackageVersionArn], Meta(title="DestinationPackageVersions", max_length=25)
+]
 
 
 class CreateJobRequest(Shape, kw_only=True, frozen=True):
@@ -274,7 +328,11 @@ class CreateJobRequest(Shape, kw_only=True, frozen=True):
 JobTemplateId = Annotated[
     str,
     Meta(
-        min_length=1, max_length=64, pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z", extra={"pattern": r"[a-zA-Z0-9_-]+"}
+        title="JobTemplateId",
+        min_length=1,
+        max_length=64,
+        pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9_-]+"},
     ),
 ]
 
@@ -298,6 +356,7 @@ class CreateJobTemplateRequest(Shape, kw_only=True, frozen=True):
 ThingTypeName = Annotated[
     str,
     Meta(
+        title="ThingTypeName",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:[a-zA-Z0-9:_-]+)\Z",
@@ -306,11 +365,17 @@ ThingTypeName = Annotated[
 ]
 AttributeName = Annotated[
     str,
-    Meta(max_length=128, pattern=r"\A(?:[a-zA-Z0-9_.,@/:#-]+)\Z", extra={"pattern": r"[a-zA-Z0-9_.,@/:#-]+"}),
+    Meta(
+        title="AttributeName",
+        max_length=128,
+        pattern=r"\A(?:[a-zA-Z0-9_.,@/:#-]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9_.,@/:#-]+"},
+    ),
 ]
 AttributeValue = Annotated[
     str,
     Meta(
+        title="AttributeValue",
         max_length=800,
         pattern=r"\A(?:[a-zA-Z0-9_.,@/:#=\[\]-]*)\Z",
         extra={"pattern": r"[a-zA-Z0-9_.,@/:#=\[\]-]*"},
@@ -326,6 +391,7 @@ class AttributePayload(Shape, kw_only=True, frozen=True):
 BillingGroupName = Annotated[
     str,
     Meta(
+        title="BillingGroupName",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:[a-zA-Z0-9:_-]+)\Z",
@@ -342,7 +408,13 @@ class CreateThingRequest(Shape, kw_only=True, frozen=True):
 
 
 ThingGroupDescription = Annotated[
-    str, Meta(max_length=2028, pattern=r"\A(?:[!-~\x20]*)\Z", extra={"pattern": r"[\p{Graph}\x20]*"})
+    str,
+    Meta(
+        title="ThingGroupDescription",
+        max_length=2028,
+        pattern=r"\A(?:[!-~\x20]*)\Z",
+        extra={"pattern": r"[\p{Graph}\x20]*"},
+    ),
 ]
 
 
@@ -359,13 +431,31 @@ class CreateThingGroupRequest(Shape, kw_only=True, frozen=True):
 
 
 ThingTypeDescription = Annotated[
-    str, Meta(max_length=2028, pattern=r"\A(?:[!-~\x20]*)\Z", extra={"pattern": r"[\p{Graph}\x20]*"})
+    str,
+    Meta(
+        title="ThingTypeDescription",
+        max_length=2028,
+        pattern=r"\A(?:[!-~\x20]*)\Z",
+        extra={"pattern": r"[\p{Graph}\x20]*"},
+    ),
 ]
 UserPropertyKeyName = Annotated[
-    str, Meta(max_length=128, pattern=r"\A(?:[a-zA-Z0-9:$.]+)\Z", extra={"pattern": r"[a-zA-Z0-9:$.]+"})
+    str,
+    Meta(
+        title="UserPropertyKeyName",
+        max_length=128,
+        pattern=r"\A(?:[a-zA-Z0-9:$.]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9:$.]+"},
+    ),
 ]
 ConnectionAttributeName = Annotated[
-    str, Meta(max_length=128, pattern=r"\A(?:[a-zA-Z0-9:.]+)\Z", extra={"pattern": r"[a-zA-Z0-9:.]+"})
+    str,
+    Meta(
+        title="ConnectionAttributeName",
+        max_length=128,
+        pattern=r"\A(?:[a-zA-Z0-9:.]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9:.]+"},
+    ),
 ]
 
 
@@ -436,7 +526,7 @@ class DeprecateThingTypeRequest(Shape, kw_only=True, frozen=True):
     undo_deprecate: bool | None = None
 
 
-EndpointType = Annotated[str, Meta(max_length=128)]
+EndpointType = Annotated[str, Meta(title="EndpointType", max_length=128)]
 
 
 class DescribeEndpointRequest(Shape, kw_only=True, frozen=True):
@@ -462,7 +552,7 @@ class DescribeJobTemplateRequest(Shape, kw_only=True, frozen=True):
     job_template_id: JobTemplateId
 
 
-ManagedJobTemplateName = Annotated[str, Meta(min_length=1, max_length=64)]
+ManagedJobTemplateName = Annotated[str, Meta(title="ManagedJobTemplateName", min_length=1, max_length=64)]
 ManagedTemplateVersion = Annotated[
     str, Meta(pattern=r"\A(?:^[1-9]+.[0-9]+)\Z", extra={"pattern": r"^[1-9]+.[0-9]+"})
 ]
@@ -498,7 +588,7 @@ class GetJobDocumentRequest(Shape, kw_only=True, frozen=True):
 JobExecutionStatus = Literal[
     "REMOVED", "SUCCEEDED", "TIMED_OUT", "IN_PROGRESS", "QUEUED", "CANCELED", "FAILED", "REJECTED"
 ]
-LaserMaxResults = Annotated[int, Meta(ge=1, le=250)]
+LaserMaxResults = Annotated[int, Meta(title="LaserMaxResults", ge=1, le=250)]
 
 
 class ListJobExecutionsForJobRequest(Shape, kw_only=True, frozen=True):
@@ -526,7 +616,11 @@ JobStatus = Literal["IN_PROGRESS", "CANCELED", "COMPLETED", "DELETION_IN_PROGRES
 ThingGroupId = Annotated[
     str,
     Meta(
-        min_length=1, max_length=128, pattern=r"\A(?:[a-zA-Z0-9\-]+)\Z", extra={"pattern": r"[a-zA-Z0-9\-]+"}
+        title="ThingGroupId",
+        min_length=1,
+        max_length=128,
+        pattern=r"\A(?:[a-zA-Z0-9\-]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9\-]+"},
     ),
 ]
 
@@ -547,7 +641,7 @@ class ListManagedJobTemplatesRequest(Shape, kw_only=True, frozen=True):
     next_token: str | None = None
 
 
-RegistryMaxResults = Annotated[int, Meta(ge=1, le=250)]
+RegistryMaxResults = Annotated[int, Meta(title="RegistryMaxResults", ge=1, le=250)]
 
 
 class ListPrincipalThingsRequest(Shape, kw_only=True, frozen=True):

@@ -25,6 +25,7 @@ DescribeJobExecutionJobId = Annotated[
 ThingName = Annotated[
     str,
     Meta(
+        title="ThingName",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:[a-zA-Z0-9:_-]+)\Z",
@@ -50,6 +51,7 @@ class GetPendingJobExecutionsRequest(Shape, kw_only=True, frozen=True):
 DetailsKey = Annotated[
     str,
     Meta(
+        title="DetailsKey",
         min_length=1,
         max_length=128,
         pattern=r"\A(?:[a-zA-Z0-9:_-]+)\Z",
@@ -57,9 +59,16 @@ DetailsKey = Annotated[
     ),
 ]
 DetailsValue = Annotated[
-    str, Meta(min_length=1, max_length=1024, pattern=rf"\A(?:[^{OTHER}]+)\Z", extra={"pattern": r"[^\p{C}]+"})
+    str,
+    Meta(
+        title="DetailsValue",
+        min_length=1,
+        max_length=1024,
+        pattern=rf"\A(?:[^{OTHER}]+)\Z",
+        extra={"pattern": r"[^\p{C}]+"},
+    ),
 ]
-DetailsMap = Annotated[dict[DetailsKey, DetailsValue], Meta(max_length=10)]
+DetailsMap = Annotated[dict[DetailsKey, DetailsValue], Meta(title="DetailsMap", max_length=10)]
 StepTimeoutInMinutes = Annotated[int, Meta(ge=-9223372036854775808, le=9223372036854775807)]
 
 
@@ -72,7 +81,11 @@ class StartNextPendingJobExecutionRequest(Shape, kw_only=True, frozen=True):
 JobId = Annotated[
     str,
     Meta(
-        min_length=1, max_length=64, pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z", extra={"pattern": r"[a-zA-Z0-9_-]+"}
+        title="JobId",
+        min_length=1,
+        max_length=64,
+        pattern=r"\A(?:[a-zA-Z0-9_-]+)\Z",
+        extra={"pattern": r"[a-zA-Z0-9_-]+"},
     ),
 ]
 JobExecutionStatus = Literal[
