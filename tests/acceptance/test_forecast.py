@@ -107,3 +107,15 @@ def test_the_command_refuses_what_it_cannot_read(tmp_path: Path) -> None:
     refused = run(str(job), "--things", "1")
     assert refused.returncode == 1
     assert refused.stderr.startswith("thingjobs: The forecast cannot be read")
+
+
+def test_a_forecast_keeps_to_the_limits_that_are_set(tmp_path: Path) -> None:
+    options = ("--shape-limit.MaxJobExecutionsPerMin=5000", "--quota.rollout_per_minute=10")
+    with Server(tmp_path / "data", *options) as server:
+        fast = {"jobExecutionsRolloutConfig": {"maximumPerMinute": 5_000}}
+        _, answer = ask(server, {"job": fast, "things": 10_000})
+        assert [row["notified"] for row in answer["minutes"][:2]] == [5_000, 10_000]
+        _, answer = ask(server, {"job": {}, "things": 20})
+        assert [row["notified"] for row in answer["minutes"][:2]] == [10, 20]
+        fast["jobExecutionsRolloutConfig"]["maximumPerMinute"] = 5_001
+        assert ask(server, {"job": fast, "things": 1})[0] == 400

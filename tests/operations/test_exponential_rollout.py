@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from thingjobs.wire.shapes import iot
 from world import World, names
 
@@ -139,3 +141,16 @@ def test_seconds_that_were_missed_are_made_up_for_within_the_minute() -> None:
     world.skip(45 / 60)
     world.work_off()
     assert queued(world) == 80 + 65
+
+
+def test_rate_of_a_job_without_a_rate_can_be_set() -> None:
+    """spec: quotas 2, "rollout throughput": in the first tick, the following ones and behind a start time"""
+    world = World(quotas=replace(DEFAULT_QUOTAS, rollout_per_minute=3))
+    world.things(*names("t", 8), group="g1")
+    world.job("j1", "g1")
+    assert per_tick(world, 4) == [3, 3, 2, 0]
+    world.job("j2", "g1", schedulingConfig={"startTime": world.at(40)})
+    world.wind(40)
+    assert world.counted("j2") == {"queued": 3}
+    world.wind(1)
+    assert world.counted("j2") == {"queued": 6}
