@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote
 
@@ -44,22 +44,38 @@ class Placeholder:
 _PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url(-v2)?:([^{}\"]*)\}")
 
 
-def placeholders(spelling: str) -> Sequence[Placeholder]:
-    """The presign placeholders of a document in its device spelling, in order, repeated ones repeated."""
-    return tuple(_placeholder(match) for match in _PLACEHOLDER.finditer(spelling))
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A document in its device spelling, cut at its placeholders, so that filling it in costs no search.
 
-
-def fill_placeholders(spelling: str, url_for: Callable[[Placeholder], str | None]) -> str:
-    """The document with each placeholder replaced by what ``url_for`` gives; None leaves it as it is.
-
-    What is filled in is escaped for the JSON string around it.
+    ``around`` has one text more than there are placeholders; ``written`` is how they stand in the document.
     """
 
-    def fill(match: re.Match[str]) -> str:
-        url = url_for(_placeholder(match))
-        return match[0] if url is None else json.dumps(url, ensure_ascii=False)[1:-1]
+    around: tuple[str, ...]
+    placeholders: tuple[Placeholder, ...]
+    written: tuple[str, ...]
 
-    return _PLACEHOLDER.sub(fill, spelling)
+    def filled(self, urls: Sequence[str | None]) -> str:
+        """The document with a URL in the place of each placeholder; None leaves that as it is.
+
+        What is filled in is escaped for the JSON string around it.
+        """
+        parts = [self.around[0]]
+        for url, written, after in zip(urls, self.written, self.around[1:], strict=True):
+            parts.append(written if url is None else json.dumps(url, ensure_ascii=False)[1:-1])
+            parts.append(after)
+        return "".join(parts)
+
+
+def form_of(spelling: str) -> Form:
+    """The presign placeholders of a document in its device spelling, in order, repeated ones repeated."""
+    around, placeholders, written, end = [], [], [], 0
+    for match in _PLACEHOLDER.finditer(spelling):
+        around.append(spelling[end : match.start()])
+        placeholders.append(_placeholder(match))
+        written.append(match[0])
+        end = match.end()
+    return Form((*around, spelling[end:]), tuple(placeholders), tuple(written))
 
 
 def check_presign(
@@ -76,7 +92,7 @@ def check_presign(
     """
     if not may_have_placeholders(text):
         return ()
-    found = placeholders(device_spelling(text))
+    found = form_of(device_spelling(text)).placeholders
     if len(found) > most:
         raise InvalidRequest(
             f"The job document of {owner} has {len(found)} substitutions; {most} are allowed at most."

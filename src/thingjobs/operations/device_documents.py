@@ -1,7 +1,6 @@
 """Job documents as devices get them: in their spelling, with presigned URLs that begin to count now.
 
-A document never changes, so each is spelled once. URLs signed in the same second are the same, so those of a
-job are signed once a second, however many devices get them.
+A document never changes, so each is spelled, and searched for placeholders, once.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from thingjobs.domain import presign
 from thingjobs.domain.document import device_spelling
 from thingjobs.domain.errors import InvalidRequest
 from thingjobs.domain.model import JobFacts, JobKey, PresignedUrlConfig
+from thingjobs.domain.presign import Form, Placeholder, S3Object
 from thingjobs.operations.storage import NoStorage, Storage
 from thingjobs.store.tx import Tx
 
@@ -25,8 +25,11 @@ log = structlog.get_logger()
 
 
 class _Spelling(NamedTuple):
+    """``form``: None for a document without placeholders. ``named``: what those of ``form`` name."""
+
     text: str
-    has_placeholders: bool
+    form: Form | None
+    named: tuple[S3Object | None, ...]
 
 
 class DeviceDocuments:
@@ -35,51 +38,54 @@ class DeviceDocuments:
     def __init__(self, storage: Storage | None = None) -> None:
         self._storage = storage or NoStorage()
         self._spellings: dict[JobKey, _Spelling] = {}
-        self._signed: tuple[int, dict[tuple[JobKey, PresignedUrlConfig], str]] = (0, {})
+        self._complained: dict[JobKey, int] = {}
 
     def text(self, tx: Tx, job: JobFacts, now: int) -> str:
         """The document to hand out at ``now``, in milliseconds."""
         spelling = self._spellings.get(job.job_key)
         if spelling is None:
-            text = device_spelling(tx.jobs.document(job.job_key))
-            spelling = _Spelling(text, bool(presign.placeholders(text)))
+            spelling = self._spelling(tx.jobs.document(job.job_key))
             if len(self._spellings) >= MAX_REMEMBERED:
                 self._spellings.pop(next(iter(self._spellings)), None)
             self._spellings[job.job_key] = spelling
-        if not spelling.has_placeholders or job.presigned_url is None:
+        if spelling.form is None:
             return spelling.text
-        second, signed = self._signed
-        if second != now // 1000:
-            self._signed = (now // 1000, signed := {})
-        name = (job.job_key, job.presigned_url)
-        text_signed = signed.get(name)
-        if text_signed is None:
-            text_signed = signed[name] = self._sign(spelling.text, job, job.presigned_url, now)
-        return text_signed
+        urls = [self._url(named, job.presigned_url, now) for named in spelling.named]
+        if None in urls:
+            self._complain(job, spelling.form.placeholders[urls.index(None)], now)
+        return spelling.form.filled(urls)
 
     def forget(self) -> None:
         """Remember nothing: a transaction failed, and the keys of jobs it made go to others."""
         self._spellings = {}
-        self._signed = (0, {})
 
-    def _sign(self, spelling: str, job: JobFacts, config: PresignedUrlConfig, now: int) -> str:
-        """The document with its URLs; a placeholder that cannot be filled in now is left as it is."""
-        storage = self._storage
+    def _spelling(self, document: str) -> _Spelling:
+        text = device_spelling(document)
+        form = presign.form_of(text)
+        if not form.placeholders:
+            return _Spelling(text, None, ())
+        return _Spelling(text, form, tuple(self._named(each) for each in form.placeholders))
 
-        def url_for(placeholder: presign.Placeholder) -> str | None:
-            url = None
-            try:
-                if config.role_arn is not None:
-                    url = storage.presigned_url(
-                        config.role_arn,
-                        presign.object_to_presign(placeholder, storage.hosts),
-                        expires_in_sec=config.expires_in_sec or EXPIRES_IN_SEC,
-                        now=now,
-                    )
-            except InvalidRequest:
-                pass  # the settings were others when the job was created
-            if url is None:
-                log.error("presign_failed", job_id=job.job_id, url=placeholder.url, role_arn=config.role_arn)
-            return url
+    def _named(self, placeholder: Placeholder) -> S3Object | None:
+        try:
+            return presign.object_to_presign(placeholder, self._storage.hosts)
+        except InvalidRequest:
+            return None  # the storage had other names when the job was created
 
-        return presign.fill_placeholders(spelling, url_for)
+    def _url(self, named: S3Object | None, config: PresignedUrlConfig | None, now: int) -> str | None:
+        """None if it cannot be signed now; the device gets the placeholder."""
+        if named is None or config is None or config.role_arn is None:
+            return None
+        expires_in_sec = config.expires_in_sec or EXPIRES_IN_SEC
+        return self._storage.presigned_url(config.role_arn, named, expires_in_sec=expires_in_sec, now=now)
+
+    def _complain(self, job: JobFacts, placeholder: Placeholder, now: int) -> None:
+        """Log it once a second for a job, however many devices get it."""
+        second = now // 1000
+        if self._complained.get(job.job_key) == second:
+            return
+        if len(self._complained) >= MAX_REMEMBERED:
+            self._complained.clear()
+        self._complained[job.job_key] = second
+        role_arn = None if job.presigned_url is None else job.presigned_url.role_arn
+        log.error("presign_failed", job_id=job.job_id, url=placeholder.url, role_arn=role_arn)

@@ -13,10 +13,9 @@ from thingjobs.domain.presign import (
     S3Object,
     check_presign,
     document_object,
-    fill_placeholders,
+    form_of,
     object_to_presign,
     parse_s3_url,
-    placeholders,
 )
 
 ROLE = "arn:aws:iam::123456789012:role/download"
@@ -145,7 +144,7 @@ def test_placeholders_are_found_however_the_stored_text_escapes_them() -> None:
 
 
 def test_many_unclosed_placeholders_are_read_once() -> None:
-    assert placeholders("${aws:iot:s3-presigned-url:" * 100_000) == ()
+    assert form_of("${aws:iot:s3-presigned-url:" * 100_000).placeholders == ()
 
 
 # --- S3 URLs --------------------------------------------------------------------------------------
@@ -198,19 +197,20 @@ def test_the_first_form_takes_its_url_raw() -> None:
 def test_placeholders_are_filled_in_inside_longer_strings_and_escaped() -> None:
     """spec: wire 8"""
     spelling = device_spelling(a_document(f"curl {FIRST_FORM} {V2_FORM}!", "${left}"))
-    filled = fill_placeholders(spelling, lambda found: f'{"2" if found.is_v2 else "1"}"\\\n')
+    filled = form_of(spelling).filled(['1"\\\n', '2"\\\n'])
     assert json.loads(filled) == {"files": ['curl 1"\\\n 2"\\\n!', "${left}"]}
 
 
 def test_a_placeholder_that_cannot_be_filled_in_stays() -> None:
     """spec: wire 8"""
     spelling = device_spelling(a_document(FIRST_FORM, V2_FORM))
-    assert fill_placeholders(spelling, lambda found: None) == spelling
+    assert form_of(spelling).filled([None, None]) == spelling
+    assert form_of(spelling).filled([None, "x"]) == spelling.replace(V2_FORM, "x")
 
 
 def test_a_url_with_escapes_is_read_as_json_means_it() -> None:
     spelling = device_spelling(a_document("${aws:iot:s3-presigned-url:s3://b/a\\b\tc}"))
-    assert placeholders(spelling) == (Placeholder("s3://b/a\\b\tc", is_v2=False),)
+    assert form_of(spelling).placeholders == (Placeholder("s3://b/a\\b\tc", is_v2=False),)
 
 
 # --- the storage's own names ------------------------------------------------------------------------
