@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import resource
 import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -34,7 +36,7 @@ from thingjobs.operations.call import Endpoints
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.notifications import Notifier
 from thingjobs.operations.planes import ControlPlane, DevicePlane, Notifications
-from thingjobs.s3.endpoint import InvalidEndpoint
+from thingjobs.s3.endpoint import InvalidEndpoint, is_region
 from thingjobs.s3.roles import ANY_ROLE, CredentialsUnusable, Roles, read_roles
 from thingjobs.s3.signing import Credentials
 from thingjobs.s3.storage import Options, Storage
@@ -96,6 +98,7 @@ async def _run(
     settings: DevSettings | ServeSettings, identity: Identity, host: str, *, mqtt_port: int | None = None
 ) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    _allow_open_files()
     with closing(_listen(host, settings.http_port)) as http_listener:
         if mqtt_port is None:
             await _serve(settings, identity, http_listener, None)
@@ -111,6 +114,7 @@ async def _serve(
     mqtt_listener: socket.socket | None,
 ) -> None:
     address = _address(http_listener)
+    path_prefix = _path_prefix(settings.path_prefix)
     quotas = _quotas(settings.quota)
     limits = _mqtt_limits(settings.mqtt_limit)
     shapes = _shape_limits(settings.shape_limit)
@@ -161,6 +165,7 @@ async def _serve(
             throttle=throttle,
             metrics=metrics,
             shapes=shapes,
+            path_prefix=path_prefix,
         )
         mqtt = None
         if mqtt_listener is not None:
@@ -169,7 +174,14 @@ async def _serve(
             mqtt = _address(mqtt_listener)
         await storage.start()
         engine.start(store, hub.announce)
-        log.info("listening", http=f"http://{address}", mqtt=mqtt, data=str(settings.data), clock=clock.mode)
+        log.info(
+            "listening",
+            http=f"http://{address}",
+            mqtt=mqtt,
+            data=str(settings.data),
+            clock=clock.mode,
+            open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        )
         await Server(app).serve(sockets=[http_listener])
         log.info("stopping")
         await gateway.close()
@@ -184,6 +196,8 @@ def _storage(settings: DevSettings | ServeSettings, placeholder: bool) -> Storag
 
     Errors: Refused for an endpoint that is none, and for a credentials file that cannot be used.
     """
+    if not is_region(settings.region):
+        raise Refused(f"--region: {settings.region!r} is not the name of a region.")
     options = Options(
         region=settings.s3_region or settings.region,
         endpoint=settings.s3_endpoint,
@@ -241,6 +255,22 @@ def _check_overrides(kind: str, overrides: Mapping[str, int], known: Sequence[st
             raise Refused(f"--{kind}.{name}: there is no such {kind}.")
         if value < 1:
             raise Refused(f"--{kind}.{name} must be at least 1, not {value}.")
+
+
+def _path_prefix(text: str | None) -> str:
+    """Errors: Refused for what is no prefix of a path."""
+    if text is None:
+        return ""
+    if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text):
+        raise Refused(f"--path-prefix {text}: it has the form /a or /a/b, without a slash at its end.")
+    return text
+
+
+def _allow_open_files() -> None:
+    """Raise the limit on open files as far as it may be: each device is one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):  # some systems name a limit that they do not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:

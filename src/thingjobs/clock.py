@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+import structlog
+
+STEP_MS = 5_000
+"""Going back by less is how a clock is kept right; by more, somebody has set it."""
+
+log = structlog.get_logger()
 
 
 class Clock(Protocol):
-    """``now`` is milliseconds since the epoch, UTC, and never goes back."""
+    """``now`` is milliseconds since the epoch, UTC."""
 
     mode: str
 
@@ -15,18 +23,30 @@ class Clock(Protocol):
 
 
 class SystemClock:
+    """It stands still while the system's clock goes back a little, and follows when that was set back.
+
+    It would stand still for a day otherwise, when the system was a day ahead for a moment. ``system_now``:
+    nanoseconds since the epoch.
+    """
+
     mode = "system"
 
-    def __init__(self) -> None:
+    def __init__(self, system_now: Callable[[], int] = time.time_ns) -> None:
+        self._system_now = system_now
         self._last = 0
 
     def now(self) -> int:
-        self._last = max(self._last, time.time_ns() // 1_000_000)
-        return self._last
+        now = self._system_now() // 1_000_000
+        if now < self._last:
+            if self._last - now < STEP_MS:
+                return self._last
+            log.warning("clock_set_back", milliseconds=self._last - now)
+        self._last = now
+        return now
 
 
 class ManualClock:
-    """Stands still until it is set."""
+    """Stands still until it is set; it never goes back."""
 
     mode = "manual"
 

@@ -54,6 +54,10 @@ class Settings:
             help="Host (and port) that DescribeEndpoint tells devices; by default the address listened on."
         ),
     ] = None
+    path_prefix: Annotated[
+        str | None,
+        Parameter(help="In front of every path of the AWS API, as in --endpoint-url http://host/prefix."),
+    ] = None
     quota: Annotated[
         dict[str, int],
         Parameter(help="Override a resource quota: --quota.active_snapshot_jobs 500.", negative=""),

@@ -336,9 +336,11 @@ def test_env_begins_with_a_random_key(tmp_path: Path) -> None:
         (("--http-host", "0.0.0.0"), "would offer plain HTTP to the network"),
         (("--https-port", "8443"), "TLS listeners are not part of this version"),
         (("--mqtts-port", "8883"), "TLS listeners are not part of this version"),
+        (("--region", "a b"), "--region: 'a b' is not the name of a region"),
+        (("--path-prefix", "x/"), "--path-prefix x/: it has the form /a"),
     ],
 )
-def test_insecure_combination_is_not_served(tmp_path: Path, options: tuple[str, ...], reason: str) -> None:
+def test_what_must_not_be_served_is_refused(tmp_path: Path, options: tuple[str, ...], reason: str) -> None:
     assert reason in refused_to_start("serve", "--data", str(tmp_path / "data"), "--http-port", "0", *options)
     assert not (tmp_path / "data" / "thingjobs.db").exists()
 

@@ -6,13 +6,15 @@ import http.client
 import json
 import socket
 import uuid
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from fleet import DEVICE_PLANE, Fleet, arn
+from fleet import DEVICE_PLANE, Fleet, arn, refusal
 from servers import Server
+from thingjobs.auth.keys import FILE_NAME, AccessKeys
 
 MAX_BODY = 1_048_576
 
@@ -306,3 +308,22 @@ def test_garbage_is_answered_and_harms_nobody_else(fleet: Fleet, sent: bytes) ->
     other.request("GET", "/jobs")
     assert other.getresponse().status == 200
     other.close()
+
+
+# --- behind a prefix --------------------------------------------------------------------------------
+
+
+def test_a_path_prefix_stands_in_front_of_the_api(tmp_path: Path) -> None:
+    """spec: wire 3, endpoint path prefix; signatures are of the whole path"""
+    with Server(tmp_path / "data", "--path-prefix", "/aws/iot", mode="serve") as server:
+        (key,) = AccessKeys(server.data / FILE_NAME).list()
+        address, server.url = server.url, f"{server.url}/aws/iot"
+        fleet = Fleet(server, lambda prefix: f"{prefix}-1", key=(key.access_key_id, key.secret))
+        thing = fleet.thing()
+        job = fleet.job(thing)
+        assert fleet.start_next(thing) is not None
+        assert fleet.describe(job)["status"] == "IN_PROGRESS"
+        server.url = address
+        without = Fleet(server, lambda prefix: f"{prefix}-2", key=(key.access_key_id, key.secret))
+        assert refusal(without.thing).code == "UnknownOperationException"
+        assert server.http("GET", "/-/health")[0] == 200

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import msgspec
+import pytest
 from botocore.model import Shape
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
 from aws_client import WITH_SHAPES, sample, shapes_of
-from thingjobs.domain.errors import ServiceError
+from thingjobs.domain.errors import InvalidRequest, ServiceError
 from thingjobs.wire.operation import Operation, Plane
 from thingjobs.wire.rest_json import decode_members, decode_request, parse_object
 from thingjobs.wire.routes import OPERATIONS
 from thingjobs.wire.routing import Match, route
+from thingjobs.wire.shapes import iot
 from thingjobs.wire.validation import read_slowly
 
 # A busy machine is no fault of the code.
@@ -136,3 +138,23 @@ def test_the_slow_path_takes_what_the_fast_path_takes(request: tuple[Operation, 
     except msgspec.ValidationError:
         return
     assert read_slowly(operation.request, members, {}) == decoded
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"abortConfig": {"criteriaList": [{}] * 300_000}},
+        {"documentParameters": {str(n): 1 for n in range(300_000)}},
+        {"tags": [{"Key": [[]] * 10}] * 1_000},
+    ],
+)
+def test_a_request_with_too_many_values_is_refused_without_a_walk(members: dict[str, Any]) -> None:
+    """Hundreds of thousands of faults would take seconds in which nobody else is served."""
+    with pytest.raises(InvalidRequest, match="more than 5000 values"):
+        read_slowly(iot.CreateJobRequest, {"jobId": "j", "targets": ["t"], **members}, {})
+
+
+def test_faults_of_many_values_are_told() -> None:
+    tags = [{"Key": ""}] * 1_000
+    with pytest.raises(InvalidRequest, match=r"\A1000 validation errors detected"):
+        read_slowly(iot.CreateJobRequest, {"jobId": "j", "targets": ["t"], "tags": tags}, {})

@@ -57,7 +57,7 @@ class ClientGone(Exception):
 
 
 class App:
-    """Answers AWS requests itself and gives ``/-/`` to ``admin``."""
+    """Answers AWS requests itself, behind ``path_prefix``, and gives ``/-/`` to ``admin``."""
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class App:
         mqtt: MqttWebSocket,
         throttle: Throttle,
         metrics: Metrics,
+        path_prefix: str = "",
         shapes: ShapeLimits,
     ) -> None:
         self._identity = identity
@@ -80,6 +81,7 @@ class App:
         self._mqtt = mqtt
         self._throttle = throttle
         self._metrics = metrics
+        self._path_prefix = path_prefix
         self._shapes = shapes
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -127,7 +129,7 @@ class App:
 
     async def _answer(self, exchange: _Exchange, request: Request) -> Answer:
         caller = exchange.caller = self._identity.identify(request)
-        match = route(caller.plane, request.method, request.raw_path)
+        match = route(caller.plane, request.method, request.raw_path, self._path_prefix)
         operation = exchange.operation = self._shapes.applied_to(match.operation)
         exchange.operation_name = operation.name
         if not is_served(operation):

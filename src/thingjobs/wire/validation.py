@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
@@ -40,6 +40,7 @@ CHECKED_FIRST = (
 )
 SHOWN_DEPTH = 8  # of a refused value; a body may be nested as deep as the parser's stack
 SHOWN_CHARACTERS = 1024  # of a refused value; the rest of a document would only swell the answer
+MOST_VALUES = 5_000  # that are walked one by one; a body can hold hundreds of thousands
 MESSAGE_CHARACTERS = 16_384  # in all: a body can hold a hundred thousand faults, an MQTT reply cannot
 
 
@@ -47,8 +48,13 @@ def read_slowly(shape: type[Struct], members: Mapping[str, object], printed: Map
     """Read ``members`` after msgspec refused them.
 
     ``printed`` holds numbers of the query as they were written, by member.
-    Errors: InvalidRequest with all violations, or with the first value of a wrong JSON type.
+    Errors: InvalidRequest with all violations, or with the first value of a wrong JSON type; with neither for
+            a request that has too many values to be walked while everybody else waits.
     """
+    if _has_more_values(members, MOST_VALUES):
+        raise InvalidRequest(
+            f"The request is not valid, and has more than {MOST_VALUES} values: too many to tell which."
+        )
     tidied, faults = _structure(shape).read(dict(members), "")
     if faults:
         shown = [fault.clause(printed.get(fault.path)) for fault in faults]
@@ -56,6 +62,18 @@ def read_slowly(shape: type[Struct], members: Mapping[str, object], printed: Map
         message = f"{len(shown)} validation {errors} detected: {'; '.join(shown)}"
         raise InvalidRequest(_clipped(message, MESSAGE_CHARACTERS))
     return msgspec.convert(tidied, shape)
+
+
+def _has_more_values(members: Mapping[str, object], most: int) -> bool:
+    left, waiting = most, [cast(object, members)]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, Mapping | list):
+            left -= len(value)
+            if left < 0:
+                return True
+            waiting.extend(value if isinstance(value, list) else value.values())
+    return False
 
 
 NOT_SHOWN = "(not shown)"
