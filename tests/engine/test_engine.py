@@ -281,3 +281,49 @@ def test_work_that_failed_is_done_once_its_cause_is_gone(tmp_path: Path) -> None
             assert await server.do(lambda _, tx: rows(tx, left)) == [(0,)]
 
     run(work())
+
+
+class HastyClock:
+    """A clock for which a millisecond goes by with every look at it."""
+
+    mode = "system"
+
+    def __init__(self, now: int) -> None:
+        self._now = now
+
+    def now(self) -> int:
+        self._now += 1
+        return self._now
+
+
+@pytest.mark.parametrize("early", range(4))
+def test_what_comes_due_between_two_looks_is_not_forgotten(tmp_path: Path, early: int) -> None:
+    """spec: ruling 6, at most 5 s late: it would wait until something else woke the loop."""
+
+    async def work() -> None:
+        clock = HastyClock(NOW)
+        engine = Engine(clock)
+        store = Store(
+            tmp_path, now=clock.now, readers=1, publish=engine.publish, follower=Notifier(DeviceDocuments())
+        )
+        server = Server(store, engine, ManualClock(0))
+        try:
+            await server.do(prepare)
+            await server.ask(start("t1"))
+            due_at = NOW + 60_000
+            await server.do(
+                lambda _, tx: rows(
+                    tx,
+                    f"UPDATE job_execution SET deadline_at = {due_at},"
+                    f" in_progress_deadline_at = {due_at} WHERE status = 'IN_PROGRESS'",
+                )
+            )
+            clock._now = due_at - 6 - early
+            engine.start(store, server.announce)
+            while await server.heard.get() != "jobExecution/j1/timed_out":
+                pass
+        finally:
+            await engine.stop()
+            store.close()
+
+    run(work())

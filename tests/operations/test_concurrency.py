@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from factories import rows
+from thingjobs.domain.errors import LimitExceeded
 from thingjobs.domain.quotas import Quotas
 from world import World
 
@@ -52,3 +54,15 @@ def test_a_window_that_opens_with_room_opens(world: World) -> None:
     world.job("now", "t1", jobExecutionsRolloutConfig=SLOWLY)
     world.wind(24 * 60)
     assert world.status("nightly") == "IN_PROGRESS"
+
+
+def test_a_job_whose_executions_are_being_canceled_takes_room(world: World) -> None:
+    """spec: lifecycle 11: CANCELED, with more open executions than are canceled at once"""
+    world.job("canceled", "g1", jobExecutionsRolloutConfig=SLOWLY)
+    assert rows(world.tx, "DELETE FROM rollout RETURNING 1") == [(1,)]
+    assert world.tx.rollouts.count_jobs(world.call.scope.id) == 0
+    rows(world.tx, "UPDATE job SET status = 'CANCELED', sweep = 'CANCEL'")
+    with pytest.raises(LimitExceeded, match="may have 1"):
+        world.job("next", "t1")
+    rows(world.tx, "UPDATE job SET sweep = NULL")
+    world.job("next", "t1")

@@ -416,3 +416,43 @@ def test_job_is_aborted_between_windows(world: World) -> None:
     assert world.status("j1") == "CANCELED"
     world.wind(3 * DAY)
     assert world.counted("j1") == {"failed": 1, "canceled": 1}
+
+
+# --- complete at the end, with things to go -----------------------------------------------------------
+
+
+def slow_crowd(**scheduling: str) -> World:
+    """Forty things that get a job one a minute, until its end in 31 minutes."""
+    world = World()
+    world.things(*(f"t{n:02}" for n in range(40)), group="g")
+    schedule = {"endTime": world.at(31), **scheduling}
+    world.job("j", "g", jobExecutionsRolloutConfig={"maximumPerMinute": 1}, schedulingConfig=schedule)
+    return world
+
+
+@pytest.mark.parametrize("behavior", ["STOP_ROLLOUT", "CANCEL", "FORCE_CANCEL"])
+def test_a_job_whose_last_execution_times_out_at_its_end_hands_out_nothing_more(behavior: str) -> None:
+    """spec: lifecycle 8; ruling 7: time-outs come before job ends, and those before ticks"""
+    world = slow_crowd(endBehavior=behavior)
+    world.wind(30)
+    for n in range(30):
+        world.report("j", "SUCCEEDED", f"t{n:02}")
+    world.report("j", "IN_PROGRESS", "t30", step_timeout_in_minutes=1)
+    world.wind(1)
+    assert world.status("j") == "COMPLETED"
+    assert world.shown("j").is_concurrent is False
+    world.wind(30)
+    assert world.counted("j") == {"succeeded": 30, "timed_out": 1}
+
+
+def test_a_report_after_an_end_that_nobody_saw_completes_the_job_for_good() -> None:
+    """The server was down when the end came."""
+    world = slow_crowd()
+    world.wind(30)
+    for n in range(30):
+        world.report("j", "SUCCEEDED", f"t{n:02}")
+    world.skip(2)
+    world.report("j", "SUCCEEDED", "t30")
+    assert world.status("j") == "COMPLETED"
+    world.wind(30)
+    assert world.counted("j") == {"succeeded": 31}

@@ -37,8 +37,7 @@ class Engine:
 
     def __init__(self, clock: Clock, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self._clock = clock
-        self._due = partial(background.due, spread=not isinstance(clock, ManualClock), quotas=quotas)
-        self._next_due_at = partial(background.next_due_at, quotas=quotas)
+        self._look = partial(background.look, spread=not isinstance(clock, ManualClock), quotas=quotas)
         self._hint = asyncio.Event()
         self._working = asyncio.Lock()
         self._failures = Failures()
@@ -80,13 +79,10 @@ class Engine:
         async with self._working:
             until = clock.now() + milliseconds
             self._failures.forget()
-            await self._work_off(self._store)
-            while True:
-                due_at = await self._store.read(self._next_due_at)
-                if due_at is None or due_at > until:
-                    break
+            due_at = await self._work_off(self._store)
+            while due_at is not None and due_at <= until:
                 await self._set(clock, due_at)
-                await self._work_off(self._store)
+                due_at = await self._work_off(self._store)
             await self._set(clock, until)
             await self._outbox.empty(self._store, self._announce)
             return clock.now()
@@ -103,10 +99,10 @@ class Engine:
             pause = LOOK_AT_LEAST_EVERY_S
             try:
                 async with self._working:
-                    await self._work_off(store)
-                    due_at = await store.read(self._next_due_at)
+                    due_at = await self._work_off(store)
                 if due_at is not None and not isinstance(self._clock, ManualClock):
-                    pause = min(pause, max(0, due_at - self._clock.now()) / 1000)
+                    # The loop's timer may end a little early, and this clock is cut to milliseconds.
+                    pause = min(pause, (max(0, due_at - self._clock.now()) + 1) / 1000)
                 if (until_retry := self._failures.pause()) is not None:
                     pause = min(pause, until_retry)
             except ServiceUnavailable as error:
@@ -120,9 +116,17 @@ class Engine:
             except TimeoutError:
                 continue
 
-    async def _work_off(self, store: Store) -> None:
-        """Do all that is due now, in order of its due instant, but for what failed just now."""
-        while pieces := await self._pieces(store):
+    async def _work_off(self, store: Store) -> int | None:
+        """Do all that is due now, in order of its due instant, but for what failed just now.
+
+        When something will be due next.
+        """
+        while True:
+            due, next_at = await store.read(partial(self._look, left_out=self._failures.pieces))
+            again = self._failures.to_try()
+            pieces = due if again is None else [*due, again]
+            if not pieces:
+                return next_at
             for piece in pieces:
                 try:
                     await self._do(store, piece)
@@ -134,12 +138,6 @@ class Engine:
                     self._failures.failed(piece)
                 else:
                     self._failures.succeeded(piece)
-
-    async def _pieces(self, store: Store) -> Sequence[background.Piece]:
-        """What is due, and behind it something to try again."""
-        due = await store.read(partial(self._due, left_out=self._failures.pieces))
-        again = self._failures.to_try()
-        return due if again is None else [*due, again]
 
     async def _do(self, store: Store, piece: background.Piece) -> None:
         """Do one piece, and leave the writer to others for a while if there are any.

@@ -149,6 +149,22 @@ def due(
     return pieces
 
 
+def look(
+    tx: Tx,
+    now: int,
+    *,
+    spread: bool = False,
+    quotas: Quotas = DEFAULT_QUOTAS,
+    left_out: Set[Piece] = frozenset(),
+) -> tuple[Sequence[Piece], int | None]:
+    """What is to be done now, and if there is nothing, when there will be something.
+
+    Both of one instant: what becomes due between two looks would be in neither answer, and be forgotten.
+    """
+    pieces = due(tx, now, spread=spread, quotas=quotas, left_out=left_out)
+    return pieces, None if pieces else next_due_at(tx, now, quotas=quotas)
+
+
 def next_due_at(tx: Tx, now: int, *, quotas: Quotas = DEFAULT_QUOTAS) -> int | None:
     """The first instant after ``now`` at which something is due by the clock."""
     kept = quotas.retention_days * DAY_MS

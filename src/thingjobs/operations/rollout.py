@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from thingjobs.domain.arn import parse_arn
 from thingjobs.domain.effects import PendingChanged, WorkDue
+from thingjobs.domain.job import OPEN
 from thingjobs.domain.model import ExecutionStatus, Job, JobKey, Mark, Target, TargetSelection, ThingKey
 from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from thingjobs.domain.rollout import NEVER, Cursor, Rollout
@@ -89,6 +90,9 @@ def tick(
     if rollout is None:
         return
     job = tx.jobs.get(rollout.job_key)
+    if job.status not in OPEN:  # its end came first
+        tx.rollouts.delete(rollout.key)
+        return
     minute, part = _allowed(tx, job, rollout, spread, per_minute, now)
     cursor, queued = _walk(tx, job, rollout, part.size, now)
     if queued:

@@ -201,7 +201,10 @@ class Jobs:
             self._db.run_many("add_to_counters", rows)
 
     def complete(self, keys: Sequence[JobKey], now: int) -> None:
+        """Nothing is handed out any more: a job may be complete at its end time with targets to go."""
         self._db.run("complete_jobs", keys=self._db.array(keys), now=now)
+        for block in ("delete_rollouts_of_jobs", "delete_joins_of_jobs"):
+            self._db.run(block, keys=self._db.array(keys))
 
     # --- by the clock -----------------------------------------------------------------------------
 

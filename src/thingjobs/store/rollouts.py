@@ -54,8 +54,8 @@ class Rollouts:
         return row[0] if row else None
 
     def count_jobs(self, scope: ScopeId) -> int:
-        """Jobs of a scope that are rolling out."""
-        row = self._db.row("count_jobs_rolling_out", scope=scope)
+        """Jobs of a scope that are rolling out, or whose executions are still being canceled."""
+        row = self._db.row("count_concurrent_jobs", scope=scope)
         return int(row[0]) if row else 0
 
     def save(self, rollout: Rollout) -> None:

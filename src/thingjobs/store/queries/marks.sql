@@ -10,6 +10,11 @@ DELETE FROM job_thing_mark WHERE job_key = :job_key AND mark = :mark AND thing_k
 -- Forget all of one kind about a job.
 DELETE FROM job_thing_mark WHERE job_key = :job_key AND mark = :mark;
 
+-- name: delete_joins_of_jobs
+-- Forget who waits for the next opening of jobs that have none.
+DELETE FROM job_thing_mark
+WHERE job_key IN (SELECT value FROM json_each(:keys)) AND mark = 'JOINS_AT_OPENING';
+
 -- name: marked_things
 -- Which of the things of :members are marked. (CROSS JOIN because the marks of a job may be many.)
 SELECT m.thing_key FROM json_each(:members) n

@@ -39,7 +39,15 @@ DELETE FROM rollout WHERE key = :key;
 -- name: delete_rollouts_of_job
 DELETE FROM rollout WHERE job_key = :job_key;
 
--- name: count_jobs_rolling_out
--- Jobs of a scope with a rollout that is not finished, nor waiting for a window.
-SELECT count(DISTINCT r.job_key) FROM rollout r JOIN job j ON j.key = r.job_key
-WHERE j.scope = :scope AND j.status <> 'SCHEDULED';
+-- name: delete_rollouts_of_jobs
+DELETE FROM rollout WHERE job_key IN (SELECT value FROM json_each(:keys));
+
+-- name: count_concurrent_jobs
+-- Jobs of a scope with a rollout that is not finished, nor waiting for a window, or with executions that are
+-- still being canceled.
+SELECT count(*) FROM (
+    SELECT r.job_key FROM rollout r JOIN job j ON j.key = r.job_key
+    WHERE j.scope = :scope AND j.status <> 'SCHEDULED'
+    UNION
+    SELECT key FROM job
+    WHERE scope = :scope AND sweep IS NOT NULL AND sweep IN ('CANCEL', 'FORCE_CANCEL')) AS concurrent;
