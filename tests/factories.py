@@ -27,9 +27,11 @@ MINUTE = 60_000
 DOCUMENT = '{"op":"x"}'
 
 
-def memory_database() -> Database:
-    connection = sqlite3.connect(":memory:", isolation_level=None, cached_statements=256)
+def memory_database(path: str = ":memory:") -> Database:
+    """Or a file, which can be opened again; it is not synced."""
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=256)
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA synchronous = OFF")
     database = Database(connection, read_blocks(DIALECT))
     migrate(database)
     return database

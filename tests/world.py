@@ -44,12 +44,30 @@ Told = list[tuple[list[str] | None, str | None]]
 class World:
     """Everything happens in one transaction; ``call.now`` is the time."""
 
-    def __init__(self, *, spread: bool = False, quotas: Quotas = DEFAULT_QUOTAS) -> None:
-        self.tx = Tx(memory_database())
+    def __init__(
+        self, *, spread: bool = False, quotas: Quotas = DEFAULT_QUOTAS, path: str = ":memory:"
+    ) -> None:
+        """``path``: a file for a world that is to be restarted."""
+        self._path = path
+        self._database = memory_database(path)
+        self.tx = Tx(self._database)
         self.tx.begin()
         self.call: Call = replace(a_call(self.tx, NOON), spread=spread, quotas=quotas)
         self._operations = DeviceOperations(DeviceDocuments())
         self._notifiers: dict[str, Notifier] = {}
+
+    def restart(self) -> None:
+        """Go on with nothing but what is stored."""
+        self.tx.commit()
+        self.close()
+        self._database = memory_database(self._path)
+        self.tx = Tx(self._database)
+        self.tx.begin()
+        self._operations = DeviceOperations(DeviceDocuments())
+        self._notifiers = {}
+
+    def close(self) -> None:
+        self._database.connection.close()
 
     # --- time ---------------------------------------------------------------------------------------
 

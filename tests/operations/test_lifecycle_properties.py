@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from msgspec import convert
 
-from factories import rows
+from factories import group_arn, rows
 from thingjobs.domain.errors import ServiceError
 from thingjobs.domain.model import TERMINAL
-from thingjobs.operations import thing_groups, things
+from thingjobs.operations import jobs, thing_groups, things
 from thingjobs.operations.device import Command, DeviceOperations, Request
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.wire.shapes import iot, iot_jobs_data
 from world import World, abort, retry
 
 THINGS = ["t0", "t1", "t2", "t3"]
-GROUPS = ["g0", "g1"]
+GROUPS = ["g0", "g1", "g2"]
+PARENT = {"g2": "g0"}
 JOBS = ["j0", "j1", "j2"]
 _thing, _group, _job = st.sampled_from(THINGS), st.sampled_from(GROUPS), st.sampled_from(JOBS)
 _status = st.sampled_from(["IN_PROGRESS", "SUCCEEDED", "FAILED", "FAILED", "REJECTED"])
@@ -35,15 +38,17 @@ class Lifecycle(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = World()
+        self._folder = TemporaryDirectory()
+        self.world = World(path=f"{self._folder.name}/world.db")
         self.world.enable_events("JOB", "JOB_EXECUTION")
         for group in GROUPS:
-            self.world.things(group=group)
+            self._make_group(group)
         self.world.things(*THINGS, group="g0")
         self._seen: dict[int, tuple[int, str]] = {}
         self._over: dict[str, str] = {}
         self._told: set[tuple[str, str, int]] = set()
         self._told_jobs: dict[str, set[str]] = {}
+        self._deleted = 0
 
     @contextmanager
     def _asked(self) -> Iterator[None]:
@@ -80,8 +85,13 @@ class Lifecycle(RuleBasedStateMachine):
     @rule(group=_group)
     def make_group_anew(self, group: str) -> None:
         request = iot.DeleteThingGroupRequest(thing_group_name=group)
-        thing_groups.delete_thing_group(self.world.call, self.world.tx, request)
-        self.world.things(group=group)
+        with self._asked():
+            thing_groups.delete_thing_group(self.world.call, self.world.tx, request)
+            self._make_group(group)
+
+    def _make_group(self, group: str) -> None:
+        request = iot.CreateThingGroupRequest(thing_group_name=group, parent_group_name=PARENT.get(group))
+        thing_groups.create_thing_group(self.world.call, self.world.tx, request)
 
     # --- operators --------------------------------------------------------------------------------
 
@@ -93,7 +103,7 @@ class Lifecycle(RuleBasedStateMachine):
         aborts=st.sampled_from(ABORTS),
         rate=st.sampled_from(RATES),
         minutes=st.sampled_from([None, 1, 5]),
-        schedule=st.sampled_from(["none", "start", "end", "cancel", "force", "window"]),
+        schedule=st.sampled_from(["none", "start", "soon", "end", "cancel", "force", "window"]),
     )
     def create_job(
         self,
@@ -126,6 +136,7 @@ class Lifecycle(RuleBasedStateMachine):
         return {
             "none": None,
             "start": start,
+            "soon": {"endTime": self.world.at(31), "endBehavior": "CANCEL"},
             "end": end,
             "cancel": {**start, **end, "endBehavior": "CANCEL"},
             "force": {**end, "endBehavior": "FORCE_CANCEL"},
@@ -136,6 +147,28 @@ class Lifecycle(RuleBasedStateMachine):
     def cancel_job(self, job: str, force: bool) -> None:
         with self._asked():
             self.world.cancel(job, force=force)
+
+    @rule(job=_job, group=_group)
+    def associate(self, job: str, group: str) -> None:
+        request = iot.AssociateTargetsWithJobRequest(job_id=job, targets=[group_arn(self.world.call, group)])
+        with self._asked():
+            jobs.associate_targets_with_job(self.world.call, self.world.tx, request)
+
+    @rule(
+        job=_job,
+        rate=st.sampled_from(RATES[1:]),
+        aborts=st.sampled_from(ABORTS[1:]),
+        minutes=st.sampled_from([1, 5]),
+    )
+    def update_job(self, job: str, rate: dict[str, Any], aborts: dict[str, Any], minutes: int) -> None:
+        members = {
+            "jobId": job,
+            "jobExecutionsRolloutConfig": rate,
+            "abortConfig": aborts,
+            "timeoutConfig": {"inProgressTimeoutInMinutes": minutes},
+        }
+        with self._asked():
+            jobs.update_job(self.world.call, self.world.tx, convert(members, iot.UpdateJobRequest))
 
     @rule(job=_job)
     def delete_job(self, job: str) -> None:
@@ -151,6 +184,7 @@ class Lifecycle(RuleBasedStateMachine):
     def delete_execution(self, thing: str, job: str, number: int, force: bool) -> None:
         with self._asked():
             self.world.delete_execution(thing, job, number, force=force)
+            self._deleted += 1
 
     # --- devices and the clock ----------------------------------------------------------------------
 
@@ -176,6 +210,11 @@ class Lifecycle(RuleBasedStateMachine):
     def nobody_looks(self, minutes: float) -> None:
         """A server that is down, or late; when it is back it does what was due."""
         self.world.skip(minutes)
+
+    @rule()
+    def restart(self) -> None:
+        """The server is killed and comes back: it has nothing but its store."""
+        self.world.restart()
 
     @rule()
     def work_off(self) -> None:
@@ -224,6 +263,22 @@ class Lifecycle(RuleBasedStateMachine):
                 assert left or shown.is_concurrent
 
     @invariant()
+    def a_thing_has_one_pending_execution_of_a_job_at_most(self) -> None:
+        assert not rows(
+            self.world.tx,
+            "SELECT job_key, thing_key FROM job_execution WHERE status IN ('QUEUED', 'IN_PROGRESS')"
+            " GROUP BY job_key, thing_key HAVING count(*) > 1",
+        )
+
+    @invariant()
+    def a_finished_job_has_nothing_to_hand_out(self) -> None:
+        assert not rows(
+            self.world.tx,
+            "SELECT 1 FROM rollout r JOIN job j ON j.key = r.job_key"
+            " WHERE j.status IN ('COMPLETED', 'CANCELED', 'DELETION_IN_PROGRESS')",
+        )
+
+    @invariant()
     def job_is_aborted_only_when_a_criterion_is_met(self) -> None:
         tx = self.world.tx
         for key, comment in rows(tx, "SELECT key, comment FROM job WHERE reason_code = 'ABORT_CANCEL'"):
@@ -239,6 +294,19 @@ class Lifecycle(RuleBasedStateMachine):
                 (rule_,) = [each for each in job.config.abort or () if each.failure_type == kind]
                 assert executed >= rule_.min_number_of_executed_things
                 assert failed * 10_000 >= rule_.threshold_bp * executed
+                assert executed <= self._finished(key) + self._deleted
+                assert failed <= self._finished(key, kind) + self._deleted
+
+    def _finished(self, job_key: int, kind: str = "") -> int:
+        """A job's executions that are finished now; of those that failed as ``kind`` says if it does."""
+        failures = {"": "", "ALL": "AND status IN ('FAILED', 'REJECTED', 'TIMED_OUT')"}
+        of_kind = failures.get(kind, f"AND status = '{kind}'")
+        ((count,),) = rows(
+            self.world.tx,
+            f"SELECT count(*) FROM job_execution WHERE job_key = {job_key}"
+            f" AND status NOT IN ('QUEUED', 'IN_PROGRESS') {of_kind}",
+        )
+        return int(count)
 
     @invariant()
     def rate_is_never_exceeded(self) -> None:
@@ -300,6 +368,8 @@ class Lifecycle(RuleBasedStateMachine):
         assert rows(self.world.tx, "SELECT 1 FROM job WHERE status = 'SCHEDULED'") == []
         self.counters_equal_the_rows()
         self.job_is_complete_exactly_when_nothing_is_left()
+        self.world.close()
+        self._folder.cleanup()
 
 
 Lifecycle.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
