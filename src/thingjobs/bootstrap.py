@@ -50,7 +50,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 SWITCH_INTERVAL_S = 0.001
 """How long one of the three kinds of thread may keep the others waiting for the interpreter."""
 LARGEST_LIMIT = 2**31 - 1
-"""Of a shape: lengths and most numbers of the service model are 32-bit integers."""
+"""Lengths and most numbers of the service model are 32-bit integers; days of that number are instants yet."""
 
 PLACEHOLDER_CREDENTIALS = Credentials("thingjobs-dev", "thingjobs-dev")
 """What dev signs with when nothing is configured: URLs have their form, and no storage accepts them."""
@@ -236,7 +236,7 @@ def _shape_limits(overrides: Mapping[str, int]) -> ShapeLimits:
     _check_overrides("shape-limit", overrides, list(known))
     for name, value in overrides.items():
         least = known[name].least
-        if not least <= value <= LARGEST_LIMIT:
+        if value < least:
             raise Refused(f"--shape-limit.{name} must be from {least} to {LARGEST_LIMIT}, not {value}.")
     return ShapeLimits(overrides)
 
@@ -253,8 +253,8 @@ def _check_overrides(kind: str, overrides: Mapping[str, int], known: Sequence[st
     for name, value in overrides.items():
         if name not in known:
             raise Refused(f"--{kind}.{name}: there is no such {kind}.")
-        if value < 1:
-            raise Refused(f"--{kind}.{name} must be at least 1, not {value}.")
+        if not 1 <= value <= LARGEST_LIMIT:
+            raise Refused(f"--{kind}.{name} must be from 1 to {LARGEST_LIMIT}, not {value}.")
 
 
 def _path_prefix(text: str | None) -> str:

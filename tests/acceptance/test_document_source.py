@@ -265,6 +265,11 @@ def test_storage_in_trouble_is_no_fault_of_the_caller(tmp_path: Path, unique: Ca
         told = refusal(job_at, fleet=fleet, source="s3://b/k")
         assert (told.status, told.code) == (503, "ServiceUnavailableException")
         assert fleet.iot.list_jobs()["jobs"] == []
+        told = refusal(
+            fleet.iot.create_job_template, jobTemplateId="t", description="d", documentSource="s3://b/k"
+        )
+        assert (told.status, told.code) == (500, "InternalFailureException")  # its model has no 503
+        assert "cannot be read now" in told.message
 
 
 def test_storage_that_hangs_holds_up_nobody_else(tmp_path: Path, unique: Callable[[str], str]) -> None:

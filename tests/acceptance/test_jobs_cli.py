@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pty
@@ -565,3 +566,37 @@ def test_other_commands_do_not_load_the_client(arguments: tuple[str, ...], tmp_p
         env=environment({}),
     )
     assert loaded.stdout.splitlines()[-1] == "[]"
+
+
+# --- odd input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "flags", "code"),
+    [
+        ('{"schedulingConfig":3}', ("--end-time", "2099-01-01T00:00"), 2),
+        ('{"jobExecutionsRolloutConfig":null}', ("--rate", "5"), 0),
+    ],
+)
+def test_members_of_the_file_that_flags_go_into_may_be_odd(
+    server: Server, fleet: Fleet, given: str, flags: tuple[str, ...], code: int
+) -> None:
+    job = ("create", fleet.unique("j"), "--target", fleet.thing(), "--document", "{}")
+    ended = run(*job, *flags, "--cli-input-json", "-", input=given, url=server.url)
+    assert ended.returncode == code, ended.stderr
+    assert ended.stderr.count("\n") == (code != 0)
+
+
+def test_a_job_that_does_not_exist_has_no_executions_to_list(server: Server, fleet: Fleet) -> None:
+    said = refused(server, 1, "executions", "nope", "--thing", fleet.thing())
+    assert said.startswith("ResourceNotFoundException: ")
+
+
+def test_a_server_may_have_smaller_pages(tmp_path: Path) -> None:
+    with Server(tmp_path / "data", "--shape-limit.LaserMaxResults", "3") as server:
+        fleet = Fleet(server, lambda prefix: f"{prefix}-{next(numbers)}")
+        numbers = itertools.count()
+        thing = fleet.thing()
+        made = [fleet.job(thing) for _ in range(5)]
+        assert len(told(server, "list")["jobs"]) == len(made)
+        assert len(told(server, "list", "--limit", "2")["jobs"]) == 2

@@ -241,7 +241,7 @@ def test_a_quota_that_does_not_exist_is_refused(tmp_path: Path) -> None:
             "--shape-limit.JobId=3000000000",
             "--shape-limit.JobId must be from 1 to 2147483647, not 3000000000.",
         ),
-        ("--shape-limit.JobId=0", "--shape-limit.JobId must be at least 1, not 0."),
+        ("--shape-limit.JobId=0", "--shape-limit.JobId must be from 1 to 2147483647, not 0."),
     ],
 )
 def test_a_limit_that_cannot_be_is_refused(tmp_path: Path, option: str, sentence: str) -> None:

@@ -484,6 +484,13 @@ def test_parameters_of_a_managed_template_are_checked(
         templates.document()
 
 
+def test_a_package_does_not_come_in_with_a_parameter(templates: Templates) -> None:
+    """spec: wire 8"""
+    given = {"downloadUrl": "${aws:iot:package:p:version:1:attributes}", "filePath": "x"}
+    said = refusal(InvalidRequest, lambda: templates.job(DOWNLOAD, documentParameters=given))
+    assert said == "Package p version 1 in the job document cannot be found."
+
+
 def test_parameters_are_for_managed_templates_only(templates: Templates) -> None:
     """case 33"""
     created = templates.create()

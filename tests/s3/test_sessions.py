@@ -281,8 +281,27 @@ DENIED = b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message><
         (answers(200, b"<X>hush</Y>"), "no answer of STS"),
         (answers(302, b"", "Location: http://127.0.0.1:9/"), "no answer of STS"),
         (hangs, "timeout|timed out|Timeout"),
+        (assumes("ASIA1", "given", "token", ""), "no answer of STS"),
+        (assumes("ASIA1", "given", "token", "not a date"), "no answer of STS"),
+        (assumes("ASIA1", "given", "token", "99999-01-01T00:00:00Z"), "no answer of STS"),
+        (assumes("ASIA1", "given", "token", "1e400"), "no answer of STS"),
+        (assumes("", "given", "token", "2126-01-15T13:30:00Z"), "no usable key"),
+        (assumes("ASIA1", "h ü", "token", "2126-01-15T13:30:00Z"), "no usable key"),
     ],
-    ids=["denied", "error", "empty", "rubbish", "redirect", "silence"],
+    ids=[
+        "denied",
+        "error",
+        "empty",
+        "rubbish",
+        "redirect",
+        "silence",
+        "no date",
+        "odd date",
+        "far date",
+        "no number",
+        "no key",
+        "odd secret",
+    ],
 )
 def test_what_is_no_session_is_a_failure_asked_once(answer: Answer, why: str) -> None:
     with RawServer(answer) as server:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 
+from thingjobs.domain.document import device_spelling
 from thingjobs.domain.errors import InvalidRequest
 
 _PLACEHOLDER = re.compile(r"\$\{aws:iot:package:([^{}\":]*):version:([^{}\":]*):[^{}\"]*\}")
@@ -18,6 +19,8 @@ _PLACEHOLDER = re.compile(r"\$\{aws:iot:package:([^{}\":]*):version:([^{}\":]*):
 
 def check_packages(text: str) -> None:
     """Refuse a document with a placeholder that no package can fill. Errors: InvalidRequest."""
-    match = _PLACEHOLDER.search(text)
+    if "package" not in text and "\\u" not in text:
+        return
+    match = _PLACEHOLDER.search(device_spelling(text))
     if match:
         raise InvalidRequest(f"Package {match[1]} version {match[2]} in the job document cannot be found.")

@@ -41,7 +41,7 @@ class Placeholder:
 # --- placeholders -------------------------------------------------------------------------------
 
 # A quote would end the string around the placeholder; a brace inside would make unclosed ones cost n².
-_PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url(-v2)?:([^{}\"]*)\}")
+_PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url(-v2)?:((?:[^{}\"\\]|\\.)*+)\}")
 
 
 @dataclass(frozen=True, slots=True)

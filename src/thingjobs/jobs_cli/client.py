@@ -24,7 +24,7 @@ from thingjobs.jobs_cli.exits import Failure, WrongUsage
 DEFAULT_ENDPOINT = "http://127.0.0.1:8080"
 DEFAULT_REGION = "us-east-1"
 PAGE_SIZE = 250
-"""Entries of a page: as many as the service gives at once."""
+"""Entries of a page, if nobody asks for fewer."""
 
 THROTTLED_SECONDS = (0.25, 0.5, 1.0, 2.0)
 """Pauses before a throttled request is made again. After the last one the refusal is told."""
@@ -126,9 +126,10 @@ class Service:
         member in the answer."""
         left, token = limit, None
         while left is None or left > 0:
-            size = PAGE_SIZE if left is None else min(PAGE_SIZE, left)
+            # Only a smaller page is asked for: how large one may be is for the server to say.
+            size = left if left is not None and left < PAGE_SIZE else None
             answer = self.ask(operation, maxResults=size, nextToken=token, **params)
-            page: Sequence[Members] = answer.get(entries, [])
+            page: Sequence[Members] = answer.get(entries, [])[:left]
             yield page
             left = None if left is None else left - len(page)
             token = answer.get("nextToken")

@@ -347,6 +347,8 @@ def _show_thing(
             "describe_job_execution", thingName=thing, jobId=job_id, executionNumber=number
         )["execution"]
         found.append({**described, "retryAttempt": summary.get("retryAttempt", 0)})
+    if not found:  # the list of a job that does not exist is empty, too
+        service.ask("describe_job_execution", thingName=thing, jobId=job_id)
     if json:
         output.print_json({"executions": found})
         return
@@ -370,7 +372,7 @@ def _print_tables(console: output.Output, tables: Iterator[Table], nothing: str)
 def _text(path: Path) -> str:
     """Errors: WrongUsage."""
     try:
-        return sys.stdin.read() if path == STDIN else path.read_text(encoding="utf-8")
+        return (sys.stdin.buffer.read() if path == STDIN else path.read_bytes()).decode("utf-8")
     except UnicodeDecodeError:
         raise WrongUsage(f"{path}: not UTF-8.") from None
     except OSError as error:

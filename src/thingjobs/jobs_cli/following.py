@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from thingjobs.jobs_cli.client import Members, Refused, Service
+from thingjobs.jobs_cli.client import Members, Refused, Service, Unreachable
 from thingjobs.jobs_cli.exits import Exit, Failure
 from thingjobs.jobs_cli.progress import verdict
 
 NOT_FOUND = "ResourceNotFoundException"
+PATIENCE_SECONDS = 60.0
+"""With a server that answered before and does not now."""
 
 
 class JobDeleted(Failure):
@@ -30,9 +32,15 @@ def changes(
     """
     give_up_at = None if timeout is None else time.monotonic() + timeout
     last: Members | None = None
+    answered_at = time.monotonic()
     while True:
         try:
             answer = service.ask("describe_job", jobId=job_id)
+            answered_at = time.monotonic()
+        except Unreachable:
+            if last is None or time.monotonic() - answered_at > PATIENCE_SECONDS:
+                raise
+            answer = last  # it may be started anew
         except Refused as refusal:
             if last is not None and refusal.code == NOT_FOUND:
                 raise JobDeleted(f"Job {job_id} was deleted.") from None

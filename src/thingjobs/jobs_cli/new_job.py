@@ -147,7 +147,10 @@ def members(job_id: str | None, new: NewJob, given: Mapping[str, Any], resolve: 
     )
     for name, member, value in within:
         if value is not None:
-            job[name] = {**job.get(name, {}), member: value}
+            around = job.get(name) or {}
+            if not isinstance(around, dict):
+                raise WrongUsage(f"{name} in --cli-input-json must be an object.")
+            job[name] = {**around, member: value}
     if not job.get("jobId"):
         raise WrongUsage("Say the id of the job: thingjobs jobs create JOB_ID …")
     if not (new.target or job.get("targets")):

@@ -219,7 +219,6 @@ def _windows_ahead(rollouts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _presigned(config: Members) -> str:
-    seconds = config.get("expiresInSec")
-    return f"by {config.get('roleArn')}" + (
-        f", valid for {duration(timedelta(seconds=seconds))}" if seconds else ""
-    )
+    seconds, role = config.get("expiresInSec"), config.get("roleArn")
+    valid = f"valid for {duration(timedelta(seconds=seconds))}" if seconds else ""
+    return ", ".join(filter(None, (role and f"by {role}", valid)))

@@ -5,6 +5,7 @@ A document never changes, so each is spelled, and searched for placeholders, onc
 
 from __future__ import annotations
 
+import threading
 from typing import NamedTuple
 
 import structlog
@@ -33,21 +34,23 @@ class _Spelling(NamedTuple):
 
 
 class DeviceDocuments:
-    """Remembers the documents last asked for; used by one thread at a time, or by several harmlessly."""
+    """Remembers the documents last asked for; used by the writer's thread and those that read."""
 
     def __init__(self, storage: Storage | None = None) -> None:
         self._storage = storage or NoStorage()
         self._spellings: dict[JobKey, _Spelling] = {}
         self._complained: dict[JobKey, int] = {}
+        self._changing = threading.Lock()
 
     def text(self, tx: Tx, job: JobFacts, now: int) -> str:
         """The document to hand out at ``now``, in milliseconds."""
         spelling = self._spellings.get(job.job_key)
         if spelling is None:
             spelling = self._spelling(tx.jobs.document(job.job_key))
-            if len(self._spellings) >= MAX_REMEMBERED:
-                self._spellings.pop(next(iter(self._spellings)), None)
-            self._spellings[job.job_key] = spelling
+            with self._changing:
+                if len(self._spellings) >= MAX_REMEMBERED:
+                    del self._spellings[next(iter(self._spellings))]
+                self._spellings[job.job_key] = spelling
         if spelling.form is None:
             return spelling.text
         urls = [self._url(named, job.presigned_url, now) for named in spelling.named]
@@ -57,7 +60,8 @@ class DeviceDocuments:
 
     def forget(self) -> None:
         """Remember nothing: a transaction failed, and the keys of jobs it made go to others."""
-        self._spellings = {}
+        with self._changing:
+            self._spellings = {}
 
     def _spelling(self, document: str) -> _Spelling:
         text = device_spelling(document)
@@ -82,10 +86,11 @@ class DeviceDocuments:
     def _complain(self, job: JobFacts, placeholder: Placeholder, now: int) -> None:
         """Log it once a second for a job, however many devices get it."""
         second = now // 1000
-        if self._complained.get(job.job_key) == second:
-            return
-        if len(self._complained) >= MAX_REMEMBERED:
-            self._complained.clear()
-        self._complained[job.job_key] = second
+        with self._changing:
+            if self._complained.get(job.job_key) == second:
+                return
+            if len(self._complained) >= MAX_REMEMBERED:
+                self._complained.clear()
+            self._complained[job.job_key] = second
         role_arn = None if job.presigned_url is None else job.presigned_url.role_arn
         log.error("presign_failed", job_id=job.job_id, url=placeholder.url, role_arn=role_arn)

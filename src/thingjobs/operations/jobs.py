@@ -289,13 +289,13 @@ def _found(call: Call, tx: Tx, job_id: str) -> Job:
 def _document_of(call: Call, request: iot.CreateJobRequest, base: Base) -> Document:
     """The job's document, with the parameters of a managed template filled in."""
     document = contents.document_of(call, request, base.document)
+    if base.name is not None:
+        given = request.document_parameters or {}
+        parameters.check_parameters(given, base.parameters, base.name)
+        text = parameters.substitute(document.text, given, base.parameters)
+        document = Document(text, document.source, before_substitution=document.text)
     packages.check_packages(document.text)
-    if base.name is None:
-        return document
-    given = request.document_parameters or {}
-    parameters.check_parameters(given, base.parameters, base.name)
-    text = parameters.substitute(document.text, given, base.parameters)
-    return Document(text, document.source, before_substitution=document.text)
+    return document
 
 
 def _parsed_targets(targets: Sequence[str]) -> Sequence[Arn]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ FIRST_PAUSE_MS = 5_000
 LONGEST_PAUSE_MS = 300_000
 LOOK_AT_LEAST_EVERY_S = 60.0
 """A machine that slept must not go on sleeping for the rest of a half life."""
+
+_KEY = re.compile(r"[!-~]+")
 
 log = structlog.get_logger()
 
@@ -190,15 +193,17 @@ def assume_role(region: str, timeout: float) -> Assume:
                 )["Credentials"]
             finally:
                 client.close()
-            return Session(
-                Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]),
-                round(given["Expiration"].timestamp() * 1000),
-            )
+            keys = Credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+            if not all(_KEY.fullmatch(text) for text in (keys.access_key_id, keys.secret_access_key)):
+                raise AssumeRoleFailed("the answer has no usable key")
+            return Session(keys, round(given["Expiration"].timestamp() * 1000))
         except (BotoCoreError, ClientError) as error:
             raise AssumeRoleFailed(str(error)) from None
         except ResponseParserError:  # whose message quotes the answer, and with it perhaps a secret
             raise AssumeRoleFailed("the answer is no answer of STS") from None
         except KeyError as error:
             raise AssumeRoleFailed(f"the answer has no {error}") from None
+        except (ValueError, TypeError, OverflowError, RuntimeError, AttributeError):  # of odd dates, mostly
+            raise AssumeRoleFailed("the answer is no answer of STS") from None
 
     return assume

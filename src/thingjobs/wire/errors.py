@@ -37,6 +37,10 @@ _INTERNAL = Answer(
     HttpError("InternalFailureException", 500), HttpError("ServiceUnavailableException", 503), "InternalError"
 )
 _INTERNAL_OF_MANAGED = _same("InternalServerException", 500, "InternalError")
+_UNAVAILABLE_OF_TEMPLATES = _same("InternalFailureException", 500, "InternalError")
+_OF_TEMPLATES = frozenset(
+    {"CreateJobTemplate", "DeleteJobTemplate", "DescribeJobTemplate", "ListJobTemplates"}
+)
 _OF_MANAGED = frozenset({"ListManagedJobTemplates", "DescribeManagedJobTemplate"})
 
 ANSWERS: dict[type[e.ServiceError], Answer] = {
@@ -78,8 +82,11 @@ ANSWERS: dict[type[e.ServiceError], Answer] = {
 def answer_for(error: Exception, operation_name: str = "") -> Answer:
     """The wire form of ``error``; anything that is not a ServiceError is an internal error.
 
-    Internal errors have a name of their own in the operations on managed templates.
+    Internal errors have a name of their own in the operations on managed templates, and those on templates
+    have no ServiceUnavailableException.
     """
+    if isinstance(error, e.ServiceUnavailable) and operation_name in _OF_TEMPLATES:
+        return _UNAVAILABLE_OF_TEMPLATES
     for kind in type(error).__mro__:
         if (answer := ANSWERS.get(kind)) is not None:
             return answer

@@ -88,6 +88,8 @@ def test_a_package_that_does_not_exist_cannot_be_filled_in(placeholder: str) -> 
     """spec: wire 8"""
     with pytest.raises(InvalidRequest, match=r"Package fw version 1\.2 in the job document cannot be found"):
         check_packages(json.dumps({"a": f"x {placeholder} y"}))
+    with pytest.raises(InvalidRequest):
+        check_packages(json.dumps({"a": placeholder}).replace("package", "pack\\u0061ge"))
 
 
 def test_what_is_no_package_placeholder_is_nothing() -> None:

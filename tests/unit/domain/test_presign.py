@@ -274,3 +274,15 @@ def test_a_document_has_at_most_so_many_substitutions() -> None:
     assert len(check_presign(text, role_arn=ROLE, owner="job j1", most=3)) == 3
     with pytest.raises(InvalidRequest, match="of job j1 has 3 substitutions; 2 are allowed"):
         check_presign(text, role_arn=ROLE, owner="job j1", most=2)
+
+
+def test_a_quote_may_stand_in_a_key() -> None:
+    spelling = device_spelling(a_document('${aws:iot:s3-presigned-url:s3://b/a"b}'))
+    (found,) = form_of(spelling).placeholders
+    assert object_to_presign(found) == S3Object("b", 'a"b')
+    assert form_of(spelling).filled(["x"]) == '{"files":["x"]}'
+
+
+def test_a_placeholder_does_not_reach_beyond_its_string() -> None:
+    spelling = device_spelling(a_document("${aws:iot:s3-presigned-url:s3://b/k", "}"))
+    assert form_of(spelling).placeholders == ()
