@@ -310,3 +310,13 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in [
                 re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings
             ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_row_belongs_to_a_table(page: Path) -> None:
+    """A blank line inside a table makes text of the rows below it."""
+    prose = re.sub(r"^ *```.*?^ *```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", prose, re.MULTILINE):
+        lines = table.splitlines()
+        assert len(lines) > 1, table
+        assert re.fullmatch(r"\|( ?:?-+:? ?\|)+", lines[1]), table
