@@ -76,6 +76,11 @@ class Server:
             self._log_keeper = subprocess.Popen(["cat"], stdin=self.process.stderr, stdout=log)
         self.process.stderr.close()
 
+    def close_log(self) -> None:
+        """Have nobody read what the server logs from now on."""
+        self._log_keeper.kill()
+        self._log_keeper.wait(STOP_SECONDS)
+
     def client(self, service: str, *, region: str = "us-east-1", key: tuple[str, str] = ("k", "s")) -> Any:
         """A boto3 client; what the client library would refuse by itself is sent."""
         return boto3.client(

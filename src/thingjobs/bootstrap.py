@@ -25,6 +25,7 @@ from thingjobs.http.admin import Admin
 from thingjobs.http.app import App
 from thingjobs.http.identity import AnyoneIdentity, Identity, SignedIdentity
 from thingjobs.http.server import Server
+from thingjobs.logs import Lines
 from thingjobs.metrics import Metrics
 from thingjobs.mqtt.access import ByRole, Principal
 from thingjobs.mqtt.gateway import Gateway
@@ -66,14 +67,14 @@ def access_keys(data: Path) -> AccessKeys:
     return AccessKeys(data / FILE_NAME)
 
 
-async def run_dev(settings: DevSettings) -> None:
-    """Serve without security on loopback, until told to stop."""
+async def run_dev(settings: DevSettings, lines: Lines) -> None:
+    """Serve without security on loopback, until told to stop; ``lines`` is where the log goes."""
     access_keys(_made(settings.data)).ensure_admin(_now())
     identity = AnyoneIdentity(account=DEFAULT_ACCOUNT, region=settings.region)
-    await _run(settings, identity, "127.0.0.1", mqtt_port=settings.mqtt_port)
+    await _run(settings, lines, identity, "127.0.0.1", mqtt_port=settings.mqtt_port)
 
 
-async def run_serve(settings: ServeSettings) -> None:
+async def run_serve(settings: ServeSettings, lines: Lines) -> None:
     """Serve with every request's signature verified, until told to stop. Errors: Refused."""
     if settings.https_port is not None or settings.mqtts_port is not None:
         raise Refused(
@@ -89,26 +90,33 @@ async def run_serve(settings: ServeSettings) -> None:
     keys.ensure_admin(_now())
     await _run(
         settings,
+        lines,
         SignedIdentity(keys, region=settings.region, regions=settings.regions),
         settings.http_host,
     )
 
 
 async def _run(
-    settings: DevSettings | ServeSettings, identity: Identity, host: str, *, mqtt_port: int | None = None
+    settings: DevSettings | ServeSettings,
+    lines: Lines,
+    identity: Identity,
+    host: str,
+    *,
+    mqtt_port: int | None = None,
 ) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _allow_open_files()
     with closing(_listen(host, settings.http_port)) as http_listener:
         if mqtt_port is None:
-            await _serve(settings, identity, http_listener, None)
+            await _serve(settings, lines, identity, http_listener, None)
             return
         with closing(_listen(host, mqtt_port)) as mqtt_listener:
-            await _serve(settings, identity, http_listener, mqtt_listener)
+            await _serve(settings, lines, identity, http_listener, mqtt_listener)
 
 
 async def _serve(
     settings: DevSettings | ServeSettings,
+    lines: Lines,
     identity: Identity,
     http_listener: socket.socket,
     mqtt_listener: socket.socket | None,
@@ -140,7 +148,7 @@ async def _serve(
         hub = Hub(ByRole(), device, Notifications(store, notifier), throttle, clock.now, limits, shapes)
         publishers.append(hub.publish)
         gateway = Gateway(hub)
-        metrics = Metrics(store, hub)
+        metrics = Metrics(store, hub, lambda: lines.lost)
         app = App(
             identity=identity,
             store=store,

@@ -53,15 +53,15 @@ Data = Annotated[Path, Parameter(help="Data directory of the server.")]
 @app.command
 def dev(settings: Annotated[DevSettings, Parameter(name="*")] = DevSettings()) -> None:  # noqa: B008  # frozen
     """Run for development: loopback only, any credentials accepted, nothing verified."""
-    logs.configure(settings.log_level, settings.log_format)
-    _run(bootstrap.run_dev(settings))
+    lines = logs.configure(settings.log_level, settings.log_format)
+    _run(bootstrap.run_dev(settings, lines))
 
 
 @app.command
 def serve(settings: Annotated[ServeSettings, Parameter(name="*")] = ServeSettings()) -> None:  # noqa: B008  # frozen
     """Run for production: every request must be signed with an access key of this server."""
-    logs.configure(settings.log_level, settings.log_format)
-    _run(bootstrap.run_serve(settings))
+    lines = logs.configure(settings.log_level, settings.log_format)
+    _run(bootstrap.run_serve(settings, lines))
 
 
 @app.command

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -15,12 +15,16 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
 class Metrics:
-    """Counters of this server; several servers in one process do not share them."""
+    """Counters of this server; several servers in one process do not share them.
 
-    def __init__(self, store: Store, hub: Hub) -> None:
+    ``lines_lost``: how many lines of the log could not be written so far.
+    """
+
+    def __init__(self, store: Store, hub: Hub, lines_lost: Callable[[], int]) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_StoreCollector(store))
         self._registry.register(_MqttCollector(hub))
+        self._registry.register(_LogCollector(lines_lost))
         self._requests = Counter(
             "thingjobs_requests_total",
             "Requests answered, by operation and HTTP status.",
@@ -83,3 +87,13 @@ class _MqttCollector(Collector):
             ("evictions", "Clients given up because they did not read.", totals.evicted),
         ):
             yield CounterMetricFamily(f"thingjobs_mqtt_{name}", text, value)
+
+
+class _LogCollector(Collector):
+    def __init__(self, lines_lost: Callable[[], int]) -> None:
+        self._lines_lost = lines_lost
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily(
+            "thingjobs_log_lines_lost", "Lines that could not be written.", self._lines_lost()
+        )

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import resource
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -17,6 +20,40 @@ from botocore.exceptions import ClientError
 from servers import Server
 
 NO_LIMIT = resource.RLIM_INFINITY
+SECONDS = 20
+THINGS = 300
+LOG_BEFORE = 64 << 20
+"""Bytes that the log has at the start, so that it is beyond every limit that is set here."""
+
+
+class LoggedToFile(Server):
+    """A server whose standard error is a file, which the limit holds for as for the data."""
+
+    def _started(self) -> subprocess.Popen[str]:
+        path = self.data.with_name(f"{self.data.name}.stderr")
+        with path.open("wb") as log:
+            log.truncate(LOG_BEFORE)
+        with path.open("ab") as log:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                text=True,
+                env=self._environment,
+            )
+        self._tail = subprocess.Popen(
+            ["tail", f"--pid={process.pid}", "-c", f"+{LOG_BEFORE + 1}", "-f", str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        process.stderr = self._tail.stdout
+        return process
+
+    def stop(self) -> int:
+        status = super().stop()
+        self._tail.wait(SECONDS)
+        return status
 
 
 def limit_files(server: Server, size: int) -> None:
@@ -26,6 +63,22 @@ def limit_files(server: Server, size: int) -> None:
 def readiness(server: Server) -> tuple[int, Any]:
     status, _, body = server.http("GET", "/-/ready")
     return status, json.loads(body)
+
+
+def until(claim: Callable[[], object]) -> None:
+    """Ask the server until the claim holds."""
+    give_up_at = monotonic() + SECONDS
+    while not claim():
+        assert monotonic() < give_up_at
+
+
+def metric(server: Server, name: str) -> float:
+    text = server.http("GET", "/-/metrics")[2].decode()
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def events(server: Server) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in server.log_file.read_text().splitlines()]
 
 
 def create_until_refused(iot: Any) -> tuple[int, Any]:
@@ -40,12 +93,15 @@ def create_until_refused(iot: Any) -> tuple[int, Any]:
 
 @pytest.mark.parametrize("room", [0, 4096], ids=["no write at all", "only a few pages"])
 def test_a_full_disk_refuses_writes_and_recovers(tmp_path: Path, room: int) -> None:
-    """Issue: a full or read-only disk gives ServiceUnavailable, shows in /-/ready, and passes."""
-    with Server(tmp_path / "data") as server:
+    """Issue: a full or read-only disk gives ServiceUnavailable, shows in /-/ready, and passes.
+
+    The log is on the same disk.
+    """
+    with LoggedToFile(tmp_path / "data") as server:
         iot = server.client("iot")
         before = iot.create_thing(thingName="before")
-        log_size = (tmp_path / "data" / "thingjobs.db-wal").stat().st_size
-        limit_files(server, room and log_size + room)
+        wal_size = (tmp_path / "data" / "thingjobs.db-wal").stat().st_size
+        limit_files(server, room and wal_size + room)
 
         stored, refusal = create_until_refused(iot)
         assert refusal["Error"]["Code"] == "ServiceUnavailableException"
@@ -66,3 +122,49 @@ def test_a_full_disk_refuses_writes_and_recovers(tmp_path: Path, room: int) -> N
             for thing in page["things"]
         }
         assert names == {"before", "after"} | {f"during-{i}" for i in range(stored)}
+        lost = metric(server, "thingjobs_log_lines_lost_total")
+        assert server.stop() == 0
+    (notice,) = [line for line in events(server) if line["event"] == "log_lines_lost"]
+    assert notice["lines"] == lost > stored
+    assert events(server)[-1]["event"] == "stopping"
+
+
+def test_background_work_goes_on_after_data_and_log_could_not_be_written(tmp_path: Path) -> None:
+    """The job is committed in the last room there is, and what it has to do needs more."""
+    with LoggedToFile(tmp_path / "data") as server:
+        iot = server.client("iot")
+        iot.create_thing_group(thingGroupName="g")
+        group = "arn:aws:iot:us-east-1:123456789012:thinggroup/g"
+        for n in range(THINGS):
+            iot.create_thing(thingName=f"t{n}")
+            iot.add_thing_to_thing_group(thingGroupName="g", thingName=f"t{n}")
+        refused = 0
+        for size in range(0, LOG_BEFORE, 8192):
+            limit_files(server, size)
+            try:
+                iot.create_job(jobId="j", targets=[group], document="{}")
+            except ClientError:
+                refused += 1
+            else:
+                break
+        until(lambda: metric(server, "thingjobs_writer_failed_batches_total") > refused)
+
+        def queued() -> int:
+            return int(iot.describe_job(jobId="j")["job"]["jobProcessDetails"]["numberOfQueuedThings"])
+
+        assert queued() == 0
+        limit_files(server, NO_LIMIT)
+        until(lambda: queued() == THINGS)
+        assert readiness(server)[0] == 200
+
+
+def test_log_whose_reader_is_gone_is_missed_by_nobody(tmp_path: Path) -> None:
+    with Server(tmp_path / "data") as server:
+        server.close_log()
+        status, headers, _ = server.http("POST", "/things/t", b"{}")
+        assert (status, headers["content-type"]) == (200, "application/json")
+        assert headers["x-amzn-requestid"]
+        status, headers, _ = server.http("GET", "/things/nobody")
+        assert (status, headers["x-amzn-errortype"]) == (404, "ResourceNotFoundException")
+        assert metric(server, "thingjobs_log_lines_lost_total") == 2
+        assert server.stop() == 0

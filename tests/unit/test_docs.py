@@ -202,7 +202,7 @@ def test_every_metric_is_documented() -> None:
     hub = Hub(
         ByRole(), cast(DevicePlane, None), cast(Notifications, None), Throttle(None, lambda: 0.0), lambda: 0
     )
-    text = Metrics(cast(Store, NoStore()), hub).text().decode()
+    text = Metrics(cast(Store, NoStore()), hub, lambda: 0).text().decode()
     served = {
         (f"`{name}`", kind)
         for name, kind in re.findall(r"^# TYPE (\w+) (\w+)", text, re.MULTILINE)

@@ -106,11 +106,12 @@ class App:
             return
         except Exception as error:  # the outermost edge: what is not a refusal is logged here, once
             answer = exchange.refusal(error)
-        self._metrics.answered(
-            exchange.plane_name, exchange.operation_name, answer.status, exchange.seconds()
-        )
-        exchange.log(answer)
-        await _send(send, exchange.request_id, answer)
+        seconds = exchange.seconds()
+        self._metrics.answered(exchange.plane_name, exchange.operation_name, answer.status, seconds)
+        try:
+            await _send(send, exchange.request_id, answer)
+        finally:
+            exchange.log(answer, seconds)
 
     async def _carry_mqtt(self, scope: Message, receive: Receive, send: Send) -> None:
         """MQTT over WebSocket; a connection that may not be is refused with 403 before it is one."""
@@ -189,7 +190,7 @@ class _Exchange:
             retry_after_seconds=error.retry_after_seconds if isinstance(error, Throttled) else None,
         )
 
-    def log(self, answer: Answer) -> None:
+    def log(self, answer: Answer, seconds: float) -> None:
         """Changes and refusals at info, what only looked at debug."""
         name = self.operation_name
         quiet = answer.error_type is None and (self.plane_name != "control" or not CONTROL[name].writes)
@@ -203,7 +204,7 @@ class _Exchange:
             status=answer.status,
             error=answer.error_type,
             principal=self.caller.principal if self.caller else None,
-            milliseconds=round(self.seconds() * 1000, 2),
+            milliseconds=round(seconds * 1000, 2),
         )
 
 
