@@ -8,21 +8,28 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from factories import MINUTE, NOW, a_job, add_things, arn, describe, group_arn, rows
+from thingjobs.auth.sigv4 import Request
 from thingjobs.clock import ManualClock
 from thingjobs.domain.model import ScopeId
+from thingjobs.domain.quotas import DEFAULT_QUOTAS
+from thingjobs.engine import supervision
 from thingjobs.engine.engine import Engine
-from thingjobs.operations import background, event_configurations
+from thingjobs.http.admin import Admin
+from thingjobs.http.identity import AnyoneIdentity
+from thingjobs.metrics import Metrics
+from thingjobs.operations import background, event_configurations, events
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.device import Command, DeviceOperations
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.operations.notifications import Notifier
 from thingjobs.store.store import Store
 from thingjobs.store.tx import Tx
+from thingjobs.wire.shape_limits import ShapeLimits
 from thingjobs.wire.shapes import iot, iot_jobs_data
 
 Message = tuple[str, dict[str, Any]]
@@ -325,5 +332,66 @@ def test_what_comes_due_between_two_looks_is_not_forgotten(tmp_path: Path, early
         finally:
             await engine.stop()
             store.close()
+
+    run(work())
+
+
+class Unwritable:
+    """A log that nothing can be written to."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise OSError("no space left")
+
+
+async def readiness(server: Server) -> tuple[int, Any]:
+    admin = Admin(
+        identity=AnyoneIdentity(account="123456789012", region="us-east-1"),
+        store=server.store,
+        clock=server.clock,
+        engine=server.engine,
+        metrics=cast(Metrics, None),
+        quotas=DEFAULT_QUOTAS,
+        shapes=ShapeLimits(),
+    )
+    answer = await admin.answer(Request("GET", b"/-/ready", b"", [], b""))
+    return answer.status, json.loads(answer.body)
+
+
+@pytest.mark.parametrize("loop", ["engine", "outbox"])
+def test_loop_that_ends_shows_in_readiness_and_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: str
+) -> None:
+    """Here because the log raised while a failure was to be logged."""
+    failures = [RuntimeError("the first one")]
+    asleep, awake = asyncio.Event(), asyncio.Event()
+
+    async def sleep(seconds: float) -> None:
+        assert seconds == supervision.PAUSE_S
+        asleep.set()
+        await awake.wait()
+
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+            for module in ("supervision", loop):
+                monkeypatch.setattr(f"thingjobs.engine.{module}.log", Unwritable())
+            monkeypatch.setattr("thingjobs.engine.supervision.sleep", sleep)
+            read = server.store.read
+
+            def read_once_failing(work: Callable[[Tx, int], Any]) -> asyncio.Future[Any]:
+                if failures and (work is events.waiting) is (loop == "outbox"):
+                    raise failures.pop()
+                return read(work)
+
+            monkeypatch.setattr(server.store, "read", read_once_failing)
+            server.engine.start(server.store, server.announce)
+            await asleep.wait()
+            status, told = await readiness(server)
+            assert (status, told["store"]) == (503, "ok")
+            assert told["background"] == f"{loop} ended by a fault and will be started again"
+            awake.set()
+            await server.do(prepare)
+            await server.ask(succeed("t1"))
+            assert await server.heard.get() == "jobExecution/j1/succeeded"
+            assert await readiness(server) == (200, {"status": "ready", "store": "ok"})
 
     run(work())

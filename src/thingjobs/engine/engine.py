@@ -21,6 +21,7 @@ from thingjobs.domain.errors import ServiceUnavailable
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.engine.failures import Failures
 from thingjobs.engine.outbox import Announce, Outbox, nobody
+from thingjobs.engine.supervision import Supervisor
 from thingjobs.operations import background
 from thingjobs.store.store import Store
 
@@ -41,6 +42,7 @@ class Engine:
         self._hint = asyncio.Event()
         self._working = asyncio.Lock()
         self._failures = Failures()
+        self._supervisor = Supervisor()
         self._store: Store | None = None
         self._outbox = Outbox()
         self._announce: Announce = nobody
@@ -54,13 +56,18 @@ class Engine:
             elif isinstance(effect, EventsWaiting):
                 self._outbox.hint.set()
 
+    @property
+    def ended(self) -> Sequence[str]:
+        """The loops that ended, which must not be, and will be started again."""
+        return sorted(self._supervisor.ended)
+
     def start(self, store: Store, announce: Announce = nobody) -> None:
         """``announce`` publishes events of jobs and executions."""
         self._store = store
         self._announce = announce
         self._tasks = [
-            asyncio.create_task(self._run(store), name="engine"),
-            asyncio.create_task(self._outbox.run(store, announce), name="outbox"),
+            asyncio.create_task(self._supervisor.run("engine", partial(self._run, store))),
+            asyncio.create_task(self._supervisor.run("outbox", partial(self._outbox.run, store, announce))),
         ]
 
     async def stop(self) -> None:

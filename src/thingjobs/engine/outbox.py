@@ -40,11 +40,11 @@ class Outbox:
 
     def __init__(self) -> None:
         self.hint = asyncio.Event()
-        self.hint.set()
-        """Set when something may wait; a restart begins with what the last run left."""
+        """Set when something may wait."""
         self._handing_over = asyncio.Lock()
 
     async def run(self, store: Store, announce: Announce) -> None:
+        self.hint.set()  # what the last run left
         while True:
             await self.hint.wait()
             self.hint.clear()

@@ -18,13 +18,13 @@ from thingjobs.domain.errors import (
     ClockNotManual,
     InvalidRequest,
     MethodNotAllowed,
-    ServiceUnavailable,
     UnknownOperation,
 )
 from thingjobs.domain.quotas import Quotas
 from thingjobs.engine.engine import Engine
 from thingjobs.http.answer import Answer
 from thingjobs.http.identity import Identity
+from thingjobs.http.readiness import Readiness
 from thingjobs.http.served import listed
 from thingjobs.metrics import Metrics
 from thingjobs.operations.forecasts import ForecastRequest, make_forecast
@@ -54,7 +54,7 @@ class Admin:
         shapes: ShapeLimits,
     ) -> None:
         self._identity = identity
-        self._store = store
+        self._readiness = Readiness(store.probe)
         self._clock = clock
         self._engine = engine
         self._metrics = metrics
@@ -90,11 +90,14 @@ class Admin:
         return _json({"status": "ok", "version": __version__})
 
     async def _ready(self, request: Request) -> Answer:
-        """503 with the reason while the store does not take writes."""
-        try:
-            await self._store.probe()
-        except ServiceUnavailable as error:
-            return _json({"status": "unavailable", "store": error.message}, status=503)
+        """503 with the reason while the store does not take writes, or background work is not done."""
+        trouble = await self._readiness.trouble()
+        if ended := self._engine.ended:
+            background = f"{' and '.join(ended)} ended by a fault and will be started again"
+            answer = {"status": "unavailable", "store": trouble or "ok", "background": background}
+            return _json(answer, status=503)
+        if trouble is not None:
+            return _json({"status": "unavailable", "store": trouble}, status=503)
         return _json({"status": "ready", "store": "ok"})
 
     async def _metrics_text(self, request: Request) -> Answer:
