@@ -353,7 +353,7 @@ async def readiness(server: Server) -> tuple[int, Any]:
         quotas=DEFAULT_QUOTAS,
         shapes=ShapeLimits(),
     )
-    answer = await admin.answer(Request("GET", b"/-/ready", b"", [], b""))
+    answer = await admin.answer(Request("GET", b"/-/ready", b"", [], b""), None)
     return answer.status, json.loads(answer.body)
 
 

@@ -23,7 +23,7 @@ from thingjobs.domain.errors import (
 from thingjobs.domain.quotas import Quotas
 from thingjobs.engine.engine import Engine
 from thingjobs.http.answer import Answer
-from thingjobs.http.identity import Identity
+from thingjobs.http.identity import Caller, Identity
 from thingjobs.http.readiness import Readiness
 from thingjobs.http.served import listed
 from thingjobs.metrics import Metrics
@@ -71,14 +71,24 @@ class Admin:
             ("POST", b"/-/forecast"): self._forecast,
         }
 
-    async def answer(self, request: Request) -> Answer:
-        """Errors: ServiceError."""
+    def operator(self, request: Request) -> Caller | None:
+        """Who asks; None where all may. Errors: AuthenticationError."""
+        if (request.method, request.raw_path) in self._open:
+            return None
+        return self._identity.operator(request)
+
+    def changes(self, request: Request) -> bool:
+        """Whether the request is one that changes something."""
+        return (request.method, request.raw_path) == _ADVANCE
+
+    async def answer(self, request: Request, caller: Caller | None) -> Answer:
+        """``caller`` is what ``operator`` gave. Errors: ServiceError."""
         key = (request.method, request.raw_path)
         if (handler := self._open.get(key)) is not None:
             return await handler(request)
-        caller = self._identity.operator(request)
+        assert caller is not None
         if (handler := self._operators.get(key)) is not None:
-            if key == _ADVANCE and caller.role is not Role.ADMIN:
+            if self.changes(request) and caller.role is not Role.ADMIN:
                 raise AccessDenied(f"Access key {caller.principal} has the role {caller.role}.")
             return await handler(request)
         path = request.raw_path.decode("ascii", "backslashreplace")

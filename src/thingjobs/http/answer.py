@@ -14,3 +14,18 @@ class Answer(NamedTuple):
     content_type: str = "application/json"
     close: bool = False
     retry_after_seconds: int | None = None
+
+    def headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
+        """Those that an answer has, whoever writes them."""
+        headers = [
+            (b"content-type", self.content_type.encode()),
+            (b"content-length", str(len(self.body)).encode()),
+            (b"x-amzn-requestid", request_id.encode()),
+        ]
+        if self.error_type is not None:
+            headers.append((b"x-amzn-errortype", self.error_type.encode()))
+        if self.close:
+            headers.append((b"connection", b"close"))
+        if self.retry_after_seconds is not None:
+            headers.append((b"retry-after", str(self.retry_after_seconds).encode()))
+        return headers

@@ -22,12 +22,13 @@ from thingjobs.domain.errors import (
     InvalidRequest,
     OperationNotServed,
     ServiceError,
+    ServiceUnavailable,
     Throttled,
     UnknownOperation,
 )
 from thingjobs.http.admin import Admin
 from thingjobs.http.answer import Answer
-from thingjobs.http.identity import Caller, Identity
+from thingjobs.http.identity import Identity
 from thingjobs.http.served import is_served
 from thingjobs.metrics import Metrics
 from thingjobs.mqtt.access import Principal
@@ -36,7 +37,7 @@ from thingjobs.operations.catalog import CONTROL
 from thingjobs.operations.planes import ControlPlane, DevicePlane
 from thingjobs.store.store import Store
 from thingjobs.wire.errors import answer_for
-from thingjobs.wire.operation import Operation, Plane
+from thingjobs.wire.operation import Plane
 from thingjobs.wire.rest_json import decode_request, encode_error, encode_response, route
 from thingjobs.wire.shape_limits import ShapeLimits
 
@@ -48,6 +49,8 @@ MQTT_PATH = b"/mqtt"
 MAX_BODY_BYTES = 1_048_576
 BODY_SECONDS = 30.0
 """For a client to send its body, once it has sent the head."""
+
+STOPPING = "The server is stopping. What was asked for may have happened or not; look, or ask again."
 
 log = structlog.get_logger()
 
@@ -88,30 +91,48 @@ class App:
         if scope["type"] == "websocket":
             await self._carry_mqtt(scope, receive, send)
             return
-        exchange = _Exchange(scope["method"], scope["raw_path"])
+        method, raw_path = scope["method"], scope["raw_path"]
+        exchange = _Exchange(method, raw_path)
         try:
             request = Request(
-                exchange.method,
-                exchange.raw_path,
+                method,
+                raw_path,
                 scope["query_string"],
                 scope["headers"],
                 await _body(scope["headers"], receive),
             )
-            if exchange.raw_path.startswith(b"/-/"):
+            if raw_path.startswith(b"/-/"):
                 exchange.operation_name = "admin"
-                answer = await self._admin.answer(request)
+                operator = self._admin.operator(request)
+                exchange.principal = operator.principal if operator else None
+                exchange.writes = self._admin.changes(request)
+                answer = await self._admin.answer(request, operator)
             else:
                 answer = await self._answer(exchange, request)
         except ClientGone:
             return
+        except asyncio.CancelledError:
+            answer = exchange.refusal(ServiceUnavailable(STOPPING))
         except Exception as error:  # the outermost edge: what is not a refusal is logged here, once
             answer = exchange.refusal(error)
-        seconds = exchange.seconds()
-        self._metrics.answered(exchange.plane_name, exchange.operation_name, answer.status, seconds)
+        exchange.ended()
+        self._count(exchange, answer)
         try:
             await _send(send, exchange.request_id, answer)
         finally:
-            exchange.log(answer, seconds)
+            exchange.log(answer)
+
+    def refuse_unreadable(self, message: str) -> tuple[str, Answer]:
+        """Count and log bytes that are not HTTP; the request id they get, and the answer."""
+        exchange = _Exchange(None, None)
+        answer = exchange.refusal(InvalidRequest(message), close=True)
+        exchange.ended()
+        self._count(exchange, answer)
+        exchange.log(answer)
+        return exchange.request_id, answer
+
+    def _count(self, exchange: _Exchange, answer: Answer) -> None:
+        self._metrics.answered(exchange.plane_name, exchange.operation_name, answer.status, exchange.seconds)
 
     async def _carry_mqtt(self, scope: Message, receive: Receive, send: Send) -> None:
         """MQTT over WebSocket; a connection that may not be is refused with 403 before it is one."""
@@ -129,9 +150,10 @@ class App:
         await self._mqtt.serve(scope, receive, send, principal)
 
     async def _answer(self, exchange: _Exchange, request: Request) -> Answer:
-        caller = exchange.caller = self._identity.identify(request)
+        caller = self._identity.identify(request)
+        exchange.plane_name, exchange.principal = caller.plane.value, caller.principal
         match = route(caller.plane, request.method, request.raw_path, self._path_prefix)
-        operation = exchange.operation = self._shapes.applied_to(match.operation)
+        operation = self._shapes.applied_to(match.operation)
         exchange.operation_name = operation.name
         if not is_served(operation):
             raise OperationNotServed(f"{operation.name} is not served here; GET /-/operations lists what is.")
@@ -148,31 +170,28 @@ class App:
         scope = await self._store.scope(caller.account, caller.region)
         if device_plane:
             return Answer(200, encode_response(await self._device.submit(scope.id, shape)))
+        exchange.writes = CONTROL[operation.name].writes
         return Answer(200, encode_response(await self._control.answer(scope, operation.name, shape)))
 
 
 class _Exchange:
     """What is known of one request so far, for its log line and its refusal."""
 
-    def __init__(self, method: str, raw_path: bytes) -> None:
+    def __init__(self, method: str | None, raw_path: bytes | None) -> None:
         self.request_id = str(uuid.uuid4())
         self.method = method
         self.raw_path = raw_path
-        self.caller: Caller | None = None
-        self.operation: Operation | None = None
+        self.plane_name = "none"
+        self.principal: str | None = None
         self.operation_name = "unknown"
-        self.error: Exception | None = None
+        self.writes = False
+        self.seconds = 0.0
         self._started = time.perf_counter()
 
-    @property
-    def plane_name(self) -> str:
-        return self.caller.plane.value if self.caller else "none"
+    def ended(self) -> None:
+        self.seconds = time.perf_counter() - self._started
 
-    def seconds(self) -> float:
-        return time.perf_counter() - self._started
-
-    def refusal(self, error: Exception) -> Answer:
-        self.error = error
+    def refusal(self, error: Exception, *, close: bool = False) -> Answer:
         forms = answer_for(error, self.operation_name)
         form = forms.device if self.plane_name == "device" else forms.control
         if not isinstance(error, ServiceError):
@@ -186,25 +205,24 @@ class _Exchange:
             form.status,
             encode_error(error),
             form.name,
-            close=isinstance(error, BodyTooLarge),
+            close=close or isinstance(error, BodyTooLarge),
             retry_after_seconds=error.retry_after_seconds if isinstance(error, Throttled) else None,
         )
 
-    def log(self, answer: Answer, seconds: float) -> None:
+    def log(self, answer: Answer) -> None:
         """Changes and refusals at info, what only looked at debug."""
-        name = self.operation_name
-        quiet = answer.error_type is None and (self.plane_name != "control" or not CONTROL[name].writes)
+        quiet = answer.error_type is None and not self.writes
         (log.debug if quiet else log.info)(
             "request",
             request_id=self.request_id,
             plane=self.plane_name,
-            operation=name,
+            operation=self.operation_name,
             method=self.method,
-            path=self.raw_path.decode("latin-1"),
+            path=None if self.raw_path is None else self.raw_path.decode("latin-1"),
             status=answer.status,
             error=answer.error_type,
-            principal=self.caller.principal if self.caller else None,
-            milliseconds=round(seconds * 1000, 2),
+            principal=self.principal,
+            milliseconds=round(self.seconds * 1000, 2),
         )
 
 
@@ -247,16 +265,6 @@ def _too_large() -> BodyTooLarge:
 
 
 async def _send(send: Send, request_id: str, answer: Answer) -> None:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        (b"x-amzn-requestid", request_id.encode()),
-    ]
-    if answer.error_type is not None:
-        headers.append((b"x-amzn-errortype", answer.error_type.encode()))
-    if answer.close:
-        headers.append((b"connection", b"close"))
-    if answer.retry_after_seconds is not None:
-        headers.append((b"retry-after", str(answer.retry_after_seconds).encode()))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    head = {"type": "http.response.start", "status": answer.status, "headers": answer.headers(request_id)}
+    await send(head)
     await send({"type": "http.response.body", "body": answer.body})

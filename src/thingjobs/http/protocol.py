@@ -7,14 +7,12 @@ gathers headers without end, and waits for them without end; ours does neither.
 from __future__ import annotations
 
 import asyncio
-import uuid
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from thingjobs.domain.errors import InvalidRequest
-from thingjobs.wire.errors import answer_for
-from thingjobs.wire.rest_json import encode_error
+from thingjobs.http.answer import Answer
 
 MAX_HEAD_BYTES = 65_536
 """Request line and headers together."""
@@ -23,13 +21,18 @@ HEAD_SECONDS = 30.0
 """For a new connection to send its first complete head."""
 
 
+Refuse = Callable[[str], tuple[str, Answer]]
+"""Gives the id of a request that is none, and its answer with status 400; counts and logs it."""
+
+
 class HeadTooLarge(Exception):
     """More request line and headers than anyone needs."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, refuse: Refuse, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._refuse = refuse
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
 
@@ -58,17 +61,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
-        error = InvalidRequest(msg)
-        body = encode_error(error)
-        head = (
-            "HTTP/1.1 400 Bad Request\r\n"
-            "content-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n"
-            f"x-amzn-requestid: {uuid.uuid4()}\r\n"
-            f"x-amzn-errortype: {answer_for(error).control.name}\r\n"
-            "connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        request_id, answer = self._refuse(msg)
+        head = b"".join(b"%b: %b\r\n" % header for header in answer.headers(request_id))
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + answer.body)
         self.transport.close()
 
     def _count(self, size: int) -> None:
