@@ -19,6 +19,7 @@ from rich.console import Console
 from thingjobs import __version__, bootstrap, forecast_view, logs
 from thingjobs.auth.keys import (
     DEFAULT_ACCOUNT,
+    FILE_NAME,
     AccessKeyNotFound,
     AccessKeysUnusable,
     Role,
@@ -30,7 +31,7 @@ from thingjobs.settings import DevSettings, ServeSettings
 from thingjobs.simulate import command as simulation
 from thingjobs.simulate.options import Options
 from thingjobs.store.migrate import SchemaTooNew
-from thingjobs.store.sqlite import DataDirectoryInUse
+from thingjobs.store.sqlite import DataDirectoryInUse, StoreUnusable
 
 app = App(
     name="thingjobs",
@@ -71,7 +72,8 @@ def env(
     region: Annotated[str, Parameter(help="Region to sign for.")] = "us-east-1",
 ) -> None:
     """Print the exports that point the AWS CLI and SDKs at this server: eval "$(thingjobs env)"."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not (data / FILE_NAME).exists():
+        _fail(f"{data} has no access keys. Start the server first, or name its data directory with --data.")
     key = bootstrap.access_keys(data).ensure_admin(_now())
     if key is None:
         _fail("Every admin key is disabled. Make one: thingjobs keys create --role admin")
@@ -83,6 +85,7 @@ def env(
         ("AWS_DEFAULT_REGION", region),  # boto3 and version 1 of the CLI read no other
     ):
         print(f"export {name}={shlex.quote(value)}")
+    print("unset AWS_SESSION_TOKEN")  # with one, every request would be refused
 
 
 @app.command
@@ -171,6 +174,7 @@ def main() -> None:
         bootstrap.Refused,
         DataDirectoryInUse,
         SchemaTooNew,
+        StoreUnusable,
         AccessKeysUnusable,
         AccessKeyNotFound,
         ServiceError,

@@ -58,8 +58,11 @@ def refused_to_start(*arguments: str) -> str:
 
 def exports(data: Path, *options: str) -> dict[str, str]:
     """What ``eval "$(thingjobs env)"`` would set."""
-    lines = shlex.split(thingjobs("env", "--data", str(data), *options))
-    return dict(word.split("=", 1) for word in lines if word != "export")
+    *lines, last = thingjobs("env", "--data", str(data), *options).splitlines()
+    assert last == "unset AWS_SESSION_TOKEN"
+    words = [shlex.split(line) for line in lines]
+    assert {word for word, _ in words} == {"export"}
+    return dict(variable.split("=", 1) for _, variable in words)
 
 
 def key_of(data: Path) -> tuple[str, str]:
@@ -319,12 +322,21 @@ def test_aws_cli_works_with_what_env_prints(server: Server) -> None:
     assert aws("iot", "describe-job", "--job-id", "cli", *endpoint, *shown).split() == ["IN_PROGRESS", "1"]
 
 
-def test_env_begins_with_a_random_key(tmp_path: Path) -> None:
-    first, second = exports(tmp_path / "a"), exports(tmp_path / "b", "--region", "eu-west-1")
-    assert first.keys() == second.keys() >= {"AWS_ENDPOINT_URL"}
-    assert first["AWS_SECRET_ACCESS_KEY"] != second["AWS_SECRET_ACCESS_KEY"]
-    assert (first["AWS_REGION"], second["AWS_REGION"]) == ("us-east-1", "eu-west-1")
-    assert exports(tmp_path / "a") == first
+def test_every_server_begins_with_a_random_key(tmp_path: Path) -> None:
+    with Server(tmp_path / "a", mode="serve"), Server(tmp_path / "b", mode="serve"):
+        first, second = exports(tmp_path / "a"), exports(tmp_path / "b", "--region", "eu-west-1")
+        assert first.keys() == second.keys() >= {"AWS_ENDPOINT_URL"}
+        assert first["AWS_SECRET_ACCESS_KEY"] != second["AWS_SECRET_ACCESS_KEY"]
+        assert (first["AWS_REGION"], second["AWS_REGION"]) == ("us-east-1", "eu-west-1")
+        assert exports(tmp_path / "a") == first
+
+
+def test_env_makes_no_key_where_no_server_was(tmp_path: Path) -> None:
+    """A mistyped directory must not look like one."""
+    ended = run(str(PROGRAM), "env", "--data", str(tmp_path / "typo"))
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(f"thingjobs: {tmp_path}/typo has no access keys. Start the server first")
+    assert not (tmp_path / "typo").exists()
 
 
 # --- refusals to start ------------------------------------------------------------------------------
@@ -365,6 +377,14 @@ def test_data_of_a_newer_program_is_left_alone(tmp_path: Path) -> None:
         database.execute("UPDATE meta SET value = '9999' WHERE name = 'schema_version'")
     database.close()
     assert "schema version 9999" in refused_to_start("dev", "--data", str(data), "--http-port", "0")
+
+
+def test_damaged_database_is_told_in_one_line(tmp_path: Path) -> None:
+    database = tmp_path / "thingjobs.db"
+    database.write_text("This is text, and no database, however long it may be." * 100)
+    reason = refused_to_start("dev", "--data", str(tmp_path), "--http-port", "0", "--mqtt-port", "0")
+    assert f"{database} cannot be used: file is not a database." in reason
+    assert "Backup and restore" in reason
 
 
 def test_open_key_file_lets_nobody_in(tmp_path: Path) -> None:

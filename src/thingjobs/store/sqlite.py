@@ -38,6 +38,16 @@ class DataDirectoryInUse(RuntimeError):
     """Another server has the data directory."""
 
 
+class StoreUnusable(RuntimeError):
+    """The database file cannot be opened: damaged, not a database, or its disk does not let us."""
+
+    def __init__(self, path: Path, cause: Exception) -> None:
+        super().__init__(
+            f"{path} cannot be used: {cause}. If the disk is in order, the file is damaged: restore a backup,"
+            ' as "Backup and restore" in docs/operations.md says.'
+        )
+
+
 class StoreFailed(ServiceUnavailable):
     """The disk or the database file cannot serve: full, read-only, gone."""
 

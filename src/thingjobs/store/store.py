@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +13,7 @@ from thingjobs.domain.effects import Effect
 from thingjobs.domain.model import Scope
 from thingjobs.store.batcher import Batcher, Follower, Item, Readers, SetOperation, Statistics
 from thingjobs.store.migrate import migrate
-from thingjobs.store.sqlite import Database, connect, lock_directory
+from thingjobs.store.sqlite import Database, StoreUnusable, connect, lock_directory
 from thingjobs.store.tx import Tx
 
 T = TypeVar("T")
@@ -37,17 +38,23 @@ class Store:
     ) -> None:
         """Open or create the data directory.
 
-        Errors: DataDirectoryInUse, SchemaTooNew, OSError, sqlite3.Error.
+        Errors: DataDirectoryInUse, SchemaTooNew, StoreUnusable, OSError.
         """
         self._lock = lock_directory(directory)
         path = directory / FILE_NAME
-        path.touch(mode=0o600)
-        os.chmod(path, 0o600)
-        writing = connect(path, read_only=False)
-        self.schema_version = migrate(writing)
-        reading = [connect(path, read_only=True) for _ in range(readers)]
+        self._databases: list[Database] = []
+        try:
+            path.touch(mode=0o600)
+            os.chmod(path, 0o600)
+            writing = self._connected(path, read_only=False)
+            self.schema_version = migrate(writing)
+            reading = [self._connected(path, read_only=True) for _ in range(readers)]
+        except BaseException as error:
+            self._let_go()
+            if isinstance(error, sqlite3.Error):
+                raise StoreUnusable(path, error) from error
+            raise
         loop = asyncio.get_running_loop()
-        self._databases: list[Database] = [*reading, writing]
         self._writer = Batcher(Tx(writing), now, loop, publish, follower)
         self._readers = Readers([Tx(database) for database in reading], now, loop)
         self._scopes: dict[tuple[str, str], Scope] = {}
@@ -85,6 +92,14 @@ class Store:
         """Finish what was accepted and let go of the data directory."""
         self._writer.stop()
         self._readers.stop()
-        for database in self._databases:
+        self._let_go()
+
+    def _connected(self, path: Path, *, read_only: bool) -> Database:
+        database = connect(path, read_only=read_only)
+        self._databases.append(database)
+        return database
+
+    def _let_go(self) -> None:
+        for database in reversed(self._databases):  # the writer last: only it can tidy up the WAL
             database.connection.close()
         self._lock.close()
