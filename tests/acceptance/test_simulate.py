@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +30,7 @@ def simulate(*options: str) -> subprocess.CompletedProcess[str]:
         text=True,
         timeout=GIVE_UP_SECONDS,
         check=False,
-        env={"COLUMNS": "200"},
+        env={**os.environ, "COLUMNS": "200"},
     )
 
 
@@ -37,7 +38,7 @@ def simulate_fleet(server: Server, prefix: str, *options: str) -> dict[str, Any]
     """The summary of twenty devices that ended well."""
     fleet = ("--devices", str(DEVICES), "--prefix", prefix, "--mqtt-port", str(server.mqtt_port))
     done = simulate(*fleet, *QUICK_WORK, *options)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
     summary: dict[str, Any] = json.loads(done.stdout)
     return summary
 
@@ -120,6 +121,17 @@ def test_canceled_work_is_told_apart(server: Server, unique: Callable[[str], str
         device.cancel_job(jobId=job_id, force=True)
         output, _ = running.communicate(timeout=GIVE_UP_SECONDS)
     assert json.loads(output)["outcomes"] == {"CANCELED": 1}
+
+
+def test_end_comes_quietly_while_devices_are_connecting(
+    server: Server, unique: Callable[[str], str]
+) -> None:
+    """Some have no socket yet, some a socket and no session."""
+    name = unique("sim")
+    created = ("--create", "--endpoint-url", server.url, "--devices", "50", "--prefix", f"{name}-")
+    done = simulate(*created, "--mqtt-port", str(server.mqtt_port), "--until", "jobs", "0", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["finished"] == 0
 
 
 def test_people_are_told_in_words(server: Server, unique: Callable[[str], str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import cast
 
 from thingjobs.mqtt.decoder import Decoder
 from thingjobs.mqtt.encoder import encode
@@ -63,7 +62,7 @@ class Client(asyncio.Protocol):
         """Errors: ConnectionLost, whatever the reason."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                await self._loop.create_connection(lambda: self, host, port)
+                self._transport, _ = await self._loop.create_connection(lambda: self, host, port)
         except OSError as error:
             raise ConnectionLost(error.strerror or str(error)) from None
         hello = Connect(client_id, _VERSION, clean_start=True, keep_alive=self._keep_alive)
@@ -101,9 +100,6 @@ class Client(asyncio.Protocol):
         self._lose("dropped")
 
     # --- the socket -----------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         self._decoder.feed(data)

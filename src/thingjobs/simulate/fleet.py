@@ -57,13 +57,13 @@ class Fleet:
         ]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if living.done():
-                await living
         finally:
             self._ended = time.monotonic()
             for wait in waits:
                 wait.cancel()
             await asyncio.wait(waits)
+        if not living.cancelled():
+            await living
 
     async def summary(self) -> dict[str, Any]:
         """What happened, as ``--json`` prints it. Seconds, or milliseconds where the name says so."""
