@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from fleet import retry
 from servers import PROGRAM, Server
 
 DEVICES = 20
@@ -50,10 +52,16 @@ def make_fleet(server: Server, name: str) -> None:
     assert summary["finished"] == 0
 
 
-def create_job(server: Server, job_id: str, group: str) -> None:
+def create_job(server: Server, job_id: str, group: str, **members: Any) -> None:
     iot = server.client("iot")
     arn = iot.describe_thing_group(thingGroupName=group)["thingGroupArn"]
-    iot.create_job(jobId=job_id, targets=[arn], document="{}")
+    iot.create_job(jobId=job_id, targets=[arn], document="{}", **members)
+
+
+def attempts(server: Server, job_id: str) -> list[dict[str, Any]]:
+    """The executions of a job, those before their retries as well."""
+    pages = server.client("iot").get_paginator("list_job_executions_for_job").paginate(jobId=job_id)
+    return [each["jobExecutionSummary"] for page in pages for each in page["executionSummaries"]]
 
 
 def counters(server: Server, job_id: str) -> dict[str, int]:
@@ -92,6 +100,20 @@ def test_dropped_connections_lose_no_report(server: Server, unique: Callable[[st
     assert summary["finished"] == DEVICES
     assert (summary["drops"], summary["reconnects"]) == (DEVICES, DEVICES)
     assert (summary["losses"], summary["errors"]) == (0, {})
+
+
+def test_report_sent_again_does_not_end_the_retry(server: Server, unique: Callable[[str], str]) -> None:
+    """Every final report is sent twice; each attempt that ended was worked on, and is counted once."""
+    group, job_id = unique("sim"), unique("job")
+    make_fleet(server, group)
+    create_job(server, job_id, group, jobExecutionsRetryConfig=retry(FAILED=3))
+    rates = ("--failure-rate", "0.5", "--disconnect-rate", "1", "--progress", "0")
+    summary = simulate_fleet(server, f"{group}-", *rates, "--until", "idle", "--quiet-seconds", "0.5")
+    ended = attempts(server, job_id)
+    assert summary["outcomes"] == Counter(attempt["status"] for attempt in ended)
+    assert summary["outcomes"]["FAILED"] > 0
+    assert all("startedAt" in attempt for attempt in ended)
+    assert summary["errors"] == {}
 
 
 def test_same_seed_gives_the_same_outcomes(server: Server, unique: Callable[[str], str]) -> None:

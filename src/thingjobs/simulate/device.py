@@ -3,8 +3,9 @@
 A device connects and asks for its next job. With a job it works, reports progress and the outcome, and asks
 again; without one it waits for ``notify-next``. When its connection ends, on purpose or not, it connects
 again after a while and asks for its next job, which is the one it was working on: what it has reported says
-where to go on. A final report that was not answered is sent again first, so that none is lost; if the first
-copy had arrived, the refusal of the second shows the status that it set.
+where to go on. A final report that was not answered is sent again first, so that none is lost. It names its
+execution by number: if the first copy had arrived, the refusal of the second shows the status that it set,
+and a retry that has begun meanwhile is not touched.
 """
 
 from __future__ import annotations
@@ -149,7 +150,7 @@ class Device:
                 await self._pass_time(fate.work_seconds / (progress + 1))
                 if step < progress and not await self._report_progress(execution, step + 1):
                     return None
-        report = Request("", fate.outcome, _details_of(fate.outcome))
+        report = Request("", fate.outcome, execution.execution_number, _details_of(fate.outcome))
         self._unanswered = (execution.job_id, execution.execution_number, report)
         if drop_after is not None:
             self._send(messages.update(self.name, execution.job_id), report)
@@ -160,7 +161,8 @@ class Device:
 
     async def _report_progress(self, execution: Execution, step: int) -> bool:
         """Whether the job is still ours to do."""
-        report = Request("", "IN_PROGRESS", {_STEP: f"{step} of {self._options.progress}"})
+        details = {_STEP: f"{step} of {self._options.progress}"}
+        report = Request("", "IN_PROGRESS", execution.execution_number, details)
         try:
             await self._ask(messages.update(self.name, execution.job_id), report)
         except Refused as refused:

@@ -31,8 +31,11 @@ class Message(Struct, rename="camel"):
 
 
 class Request(Struct, rename="camel", omit_defaults=True):
+    """A report names its execution, so that a late copy of it never reaches a retry."""
+
     client_token: str
     status: str = ""
+    execution_number: int = 0
     status_details: dict[str, str] | None = None
 
 
