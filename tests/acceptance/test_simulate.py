@@ -102,6 +102,21 @@ def test_dropped_connections_lose_no_report(server: Server, unique: Callable[[st
     assert (summary["losses"], summary["errors"]) == (0, {})
 
 
+def test_reboot_begins_the_job_anew(server: Server, unique: Callable[[str], str]) -> None:
+    """Its execution stays IN_PROGRESS meanwhile, and is the one that ends."""
+    group, job_id = unique("sim"), unique("job")
+    make_fleet(server, group)
+    create_job(server, job_id, group)
+    rates = ("--reboot-rate", "1", "--disconnect-rate", "0.5", "--reboot-seconds", "0", "0.05")
+    summary = simulate_fleet(server, f"{group}-", *rates, "--until", "jobs", str(DEVICES))
+    assert summary["outcomes"] == counters(server, job_id) == {"SUCCEEDED": DEVICES}
+    assert summary["reboots"] == DEVICES
+    assert summary["drops"] > 0
+    assert summary["reconnects"] == summary["reboots"] + summary["drops"]
+    assert (summary["losses"], summary["errors"]) == (0, {})
+    assert {attempt["executionNumber"] for attempt in attempts(server, job_id)} == {1}
+
+
 def test_report_sent_again_does_not_end_the_retry(server: Server, unique: Callable[[str], str]) -> None:
     """Every final report is sent twice; each attempt that ended was worked on, and is counted once."""
     group, job_id = unique("sim"), unique("job")
@@ -145,9 +160,7 @@ def test_canceled_work_is_told_apart(server: Server, unique: Callable[[str], str
     assert json.loads(output)["outcomes"] == {"CANCELED": 1}
 
 
-def test_end_comes_quietly_while_devices_are_connecting(
-    server: Server, unique: Callable[[str], str]
-) -> None:
+def test_end_comes_quietly_while_devices_are_connecting(server: Server, unique: Callable[[str], str]) -> None:
     """Some have no socket yet, some a socket and no session."""
     name = unique("sim")
     created = ("--create", "--endpoint-url", server.url, "--devices", "50", "--prefix", f"{name}-")
@@ -169,6 +182,7 @@ def test_people_are_told_in_words(server: Server, unique: Callable[[str], str]) 
         (("--until", "later"), "--until later: say `idle`, `duration SECONDS` or `jobs N`."),
         (("--failure-rate", "0.6", "--rejection-rate", "0.6"), "are more than 1 together"),
         (("--work-seconds", "5", "1"), "--work-seconds 5 1: give the smaller number first"),
+        (("--reboot-seconds", "5", "1"), "--reboot-seconds 5 1: give the smaller number first"),
         (("--prefix", "a b"), "--prefix a b: names of things have letters, digits and : _ - only"),
         (("--group", "lamps"), "--group only goes with --create."),
         (("--mqtt-port", "1", "--json"), "Cannot connect to MQTT on 127.0.0.1 port 1: "),

@@ -5,7 +5,8 @@ again; without one it waits for ``notify-next``. When its connection ends, on pu
 again after a while and asks for its next job, which is the one it was working on: what it has reported says
 where to go on. A final report that was not answered is sent again first, so that none is lost. It names its
 execution by number: if the first copy had arrived, the refusal of the second shows the status that it set,
-and a retry that has begun meanwhile is not touched.
+and a retry that has begun meanwhile is not touched. A device that reboots goes on in the same way, but begins
+its job anew: it does not go by what it reported before.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from thingjobs.simulate.client import ANSWER_SECONDS, Client, ConnectionLost
 from thingjobs.simulate.control_plane import Notice
 from thingjobs.simulate.messages import Execution, Message, Request
 from thingjobs.simulate.options import Options
-from thingjobs.simulate.plan import plan
+from thingjobs.simulate.plan import Plan, plan
 from thingjobs.simulate.tally import Tally
 
 SHORTEST_BACK_OFF, LONGEST_BACK_OFF = 0.2, 30.0
@@ -76,6 +77,8 @@ class Device:
         self._asked: dict[str, asyncio.Future[Message]] = {}
         self._last_token = 0
         self._dropped: set[tuple[str, int]] = set()  # job executions during which it dropped already
+        self._rebooted: set[tuple[str, int]] = set()  # and during which it rebooted
+        self._starts_over = False  # after a reboot
         self._unanswered: tuple[str, int, Request] | None = None  # job, execution number and final report
         self._back_off = Random(name)  # noqa: S311  # spreads devices out, nothing else
 
@@ -112,7 +115,7 @@ class Device:
         self._tally.connects += 1
 
     async def _work_on_jobs(self) -> float:
-        """Do jobs until the connection is to be dropped; the seconds to be away. Errors: ConnectionLost."""
+        """Do jobs until the device is to be away; for how many seconds. Errors: ConnectionLost."""
         if self._unanswered is not None:
             await self._report_again()
         while True:
@@ -127,26 +130,28 @@ class Device:
             self._enter(Activity.WORKING)
             away = await self._work_on(answer.execution)
             if away is not None:
-                self._tally.drops += 1
                 return away
 
     async def _work_on(self, execution: Execution) -> float | None:
-        """Do one job; how long to be away if the connection is to be dropped now, else None."""
+        """Do one job; how long to be away if the connection is to end now, else None."""
         progress = self._options.progress
         fate = plan(self._options, self.name, execution.job_id, execution.execution_number)
         this = (execution.job_id, execution.execution_number)
         drop_after = fate.drop_after if this not in self._dropped else None
+        reboot_after = fate.reboot_after if this not in self._rebooted else None
         done = _steps_done(execution.status_details)
-        if done or this in self._dropped:
+        if done or this in self._dropped | self._rebooted:
             self._tally.resumed += 1
         else:
             self._tally.started += 1
-        if drop_after is not None:
-            self._dropped.add(this)
+        if self._starts_over:
+            self._starts_over, done = False, 0
         if fate.outcome != "REJECTED":
             for step in range(done, progress + 1):
                 if drop_after == step:
-                    return fate.offline_seconds
+                    return self._drop(this, fate)
+                if reboot_after == step:
+                    return self._reboot(this, fate)
                 await self._pass_time(fate.work_seconds / (progress + 1))
                 if step < progress and not await self._report_progress(execution, step + 1):
                     return None
@@ -155,9 +160,20 @@ class Device:
         if drop_after is not None:
             self._send(messages.update(self.name, execution.job_id), report)
             await asyncio.sleep(0)  # so that it leaves; its answer will not arrive
-            return fate.offline_seconds
+            return self._drop(this, fate)
         await self._report_again()
         return None
+
+    def _drop(self, this: tuple[str, int], fate: Plan) -> float:
+        self._dropped.add(this)
+        self._tally.drops += 1
+        return fate.offline_seconds
+
+    def _reboot(self, this: tuple[str, int], fate: Plan) -> float:
+        self._rebooted.add(this)
+        self._starts_over = True
+        self._tally.reboots += 1
+        return fate.reboot_seconds
 
     async def _report_progress(self, execution: Execution, step: int) -> bool:
         """Whether the job is still ours to do."""
@@ -182,6 +198,7 @@ class Device:
             self._tally.outcomes[report.status] += 1
         self._unanswered = None
         self._dropped.discard((job_id, execution_number))
+        self._rebooted.discard((job_id, execution_number))
         self._changed(self.activity, self.activity)
 
     def _settle(self, refusal: Message) -> None:

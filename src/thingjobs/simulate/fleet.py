@@ -83,6 +83,7 @@ class Fleet:
             "connects": tally.connects,
             "reconnects": max(0, tally.connects - len(self.devices)),
             "drops": tally.drops,
+            "reboots": tally.reboots,
             "losses": tally.losses,
             "errors": dict(sorted(tally.errors.items())),
             "request_to_answer_ms": milliseconds(tally.answer_seconds),

@@ -72,6 +72,17 @@ class Options:
         0.5,
         2.0,
     )
+    reboot_rate: Annotated[
+        Rate,
+        Parameter(
+            help="Share of jobs during which the device reboots: it forgets what it was doing, comes back "
+            "with a clean session, is given the job again and starts over."
+        ),
+    ] = 0.0
+    reboot_seconds: Annotated[Range, Parameter(help="MIN MAX: a reboot takes this long.", negative="")] = (
+        2.0,
+        10.0,
+    )
     seed: Annotated[
         int,
         Parameter(help="Another seed, another fate: what happens to each job on each thing depends on it."),
@@ -115,6 +126,7 @@ class Options:
         for flag, (low, high) in (
             ("--work-seconds", self.work_seconds),
             ("--offline-seconds", self.offline_seconds),
+            ("--reboot-seconds", self.reboot_seconds),
         ):
             if not 0 <= low <= high:
                 raise ValueError(f"{flag} {low:g} {high:g}: give the smaller number first, none below 0.")

@@ -14,12 +14,15 @@ from thingjobs.simulate.options import Options, Range
 
 class Plan(NamedTuple):
     """``outcome`` is the final status. ``drop_after`` is the report after which the connection drops:
-    0 is the start of the work, ``progress`` + 1 the final report, None never."""
+    0 is the start of the work, ``progress`` + 1 the final report, None never. So is ``reboot_after``, but
+    nobody reboots between the final report and its answer."""
 
     outcome: str
     work_seconds: float
     drop_after: int | None
     offline_seconds: float
+    reboot_after: int | None
+    reboot_seconds: float
 
 
 def plan(options: Options, thing_name: str, job_id: str, execution_number: int) -> Plan:
@@ -37,6 +40,8 @@ def plan(options: Options, thing_name: str, job_id: str, execution_number: int) 
         _within(random, options.work_seconds) if mean is None else mean * random.expovariate(1),
         random.randint(0, options.progress + 1) if drop < options.disconnect_rate else None,
         _within(random, options.offline_seconds),
+        random.randint(0, options.progress) if random.random() < options.reboot_rate else None,
+        _within(random, options.reboot_seconds),
     )
 
 

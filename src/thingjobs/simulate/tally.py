@@ -36,6 +36,8 @@ class Tally:
     connects: int = 0
     drops: int = 0
     """Connections that devices dropped, as ``--disconnect-rate`` asks."""
+    reboots: int = 0
+    """As ``--reboot-rate`` asks."""
     losses: int = 0
     """Connections that ended or could not be made, without being asked for."""
     errors: Counter[str] = field(default_factory=Counter)

@@ -65,7 +65,7 @@ def in_words(summary: Mapping[str, Any]) -> str:
         f"{summary['devices']} devices finished {summary['finished']} job executions in"
         f" {summary['seconds']:.1f} s{': ' if outcomes else ''}{outcomes}.",
         f"{summary['requests']} requests on {summary['connects']} connections, {summary['drops']} dropped and"
-        f" resumed, {summary['losses']} lost.",
+        f" resumed, {summary['losses']} lost; {summary['reboots']} reboots.",
     ]
     for what, latency in (
         ("Request to answer", summary["request_to_answer_ms"]),
