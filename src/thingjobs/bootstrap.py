@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import resource
 import socket
@@ -27,6 +28,7 @@ from thingjobs.http.identity import AnyoneIdentity, Identity, SignedIdentity
 from thingjobs.http.server import Server
 from thingjobs.logs import Lines
 from thingjobs.metrics import Metrics
+from thingjobs.mqtt import revocation
 from thingjobs.mqtt.access import ByRole, Principal
 from thingjobs.mqtt.gateway import Gateway
 from thingjobs.mqtt.hub import Hub
@@ -93,6 +95,7 @@ async def run_serve(settings: ServeSettings, lines: Lines) -> None:
         lines,
         SignedIdentity(keys, region=settings.region, regions=settings.regions),
         settings.http_host,
+        keys=keys,
     )
 
 
@@ -103,12 +106,13 @@ async def _run(
     host: str,
     *,
     mqtt_port: int | None = None,
+    keys: AccessKeys | None = None,
 ) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     _allow_open_files()
     with closing(_listen(host, settings.http_port)) as http_listener:
         if mqtt_port is None:
-            await _serve(settings, lines, identity, http_listener, None)
+            await _serve(settings, lines, identity, http_listener, None, keys)
             return
         with closing(_listen(host, mqtt_port)) as mqtt_listener:
             await _serve(settings, lines, identity, http_listener, mqtt_listener)
@@ -120,6 +124,7 @@ async def _serve(
     identity: Identity,
     http_listener: socket.socket,
     mqtt_listener: socket.socket | None,
+    keys: AccessKeys | None = None,
 ) -> None:
     address = _address(http_listener)
     path_prefix = _path_prefix(settings.path_prefix)
@@ -182,6 +187,7 @@ async def _serve(
             mqtt = _address(mqtt_listener)
         await storage.start()
         engine.start(store, hub.announce)
+        following = None if keys is None else asyncio.ensure_future(revocation.follow(keys, hub))
         log.info(
             "listening",
             http=f"http://{address}",
@@ -192,6 +198,8 @@ async def _serve(
         )
         await Server(app).serve(sockets=[http_listener])
         log.info("stopping")
+        if following is not None:
+            following.cancel()
         await gateway.close()
     finally:
         await storage.stop()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,9 +21,11 @@ from websockets.exceptions import InvalidStatus
 from fleet import Fleet
 from mqtt_client import Device, Devices, Ended, WebSocketStream, unexpected
 from servers import PROGRAM, Server
+from thingjobs.auth.keys import FILE_NAME
 from thingjobs.mqtt.encoder import encode
-from thingjobs.mqtt.packets import Connect, Publish, Version
-from thingjobs.mqtt.reasons import ReasonCode
+from thingjobs.mqtt.packets import ConnAck, Connect, Publish, Version
+from thingjobs.mqtt.properties import NO_PROPERTIES, Properties
+from thingjobs.mqtt.reasons import ReasonCode, ReturnCode
 
 Unique = Callable[[str], str]
 Key = tuple[str, str]
@@ -278,6 +281,111 @@ def test_reader_looks_and_changes_nothing(
     if version is V5:
         reader.send(Publish("a/b", b""))  # nothing can answer it at QoS 0
         assert reader.expect_end() == ReasonCode.NOT_AUTHORIZED
+
+
+# --- keys that change while a connection is open --------------------------------------------------------
+
+
+def edit_keys(server: Server, change: Callable[[list[dict[str, Any]]], None]) -> None:
+    """Edit the file of keys by hand, as an operator might."""
+    path = server.data / FILE_NAME
+    document = json.loads(path.read_text())
+    change(document["keys"])
+    edited = path.with_suffix(".edited")
+    edited.touch(mode=0o600)
+    edited.write_text(json.dumps(document))
+    edited.replace(path)
+
+
+def disable(server: Server, key_id: str) -> None:
+    thingjobs("keys", "disable", key_id, "--data", str(server.data))
+
+
+def remove(server: Server, key_id: str) -> None:
+    def change(keys: list[dict[str, Any]]) -> None:
+        keys[:] = [key for key in keys if key["access_key_id"] != key_id]
+
+    edit_keys(server, change)
+
+
+def demote(server: Server, key_id: str) -> None:
+    def change(keys: list[dict[str, Any]]) -> None:
+        for key in keys:
+            if key["access_key_id"] == key_id:
+                key["role"] = "read-only"
+
+    edit_keys(server, change)
+
+
+@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize("revoke", [disable, remove, demote])
+def test_connection_ends_with_its_key(
+    served: Served, unique: Unique, opened: Opened, version: Version, revoke: Callable[[Server, str], None]
+) -> None:
+    """spec: device-plane 8"""
+    key = new_key(served.server, "--role", "admin")
+    url = presigned(served.server, key)
+    idle, unasked = opened(url, unique("idle"), version), opened(url)
+    other = opened(presigned(served.server, served.admin), unique("other"), version)
+    revoke(served.server, key[0])
+    assert idle.expect_end() == (ReasonCode.NOT_AUTHORIZED if version is V5 else None)
+    unasked.expect_end()
+    other.ping()
+    if revoke is not demote:
+        assert refused(presigned(served.server, key)) == 403
+
+
+def test_session_ends_with_its_key(served: Served, unique: Unique, opened: Opened) -> None:
+    """Of the client that sleeps, and of the one that is connected."""
+    key = new_key(served.server, "--role", "admin")
+    asleep, connected = unique("c"), unique("c")
+    for client_id in (asleep, connected):
+        device = opened(presigned(served.server, key))
+        device.connect(client_id, clean_start=False)
+        device.subscribe("a/b")
+        if client_id == asleep:
+            device.leave()
+    disable(served.server, key[0])
+    assert device.expect_end() is None
+    for client_id in (asleep, connected):
+        after = opened(presigned(served.server, served.admin))
+        assert not after.connect(client_id, clean_start=False).session_present
+
+
+@pytest.mark.parametrize("version", Version)
+def test_reader_takes_nobody_over_but_itself(
+    served: Served, unique: Unique, opened: Opened, version: Version
+) -> None:
+    server, client_id = served.server, unique("c")
+    keep = Properties(session_expiry_interval=3600) if version is V5 else NO_PROPERTIES
+
+    def connect(key: Key) -> tuple[Device, ConnAck]:
+        device = opened(presigned(server, key), version=version)
+        return device, device.connect(client_id, clean_start=False, properties=keep)
+
+    def expect_refusal() -> None:
+        reader, answer = connect(served.reader)
+        assert answer.code == (ReasonCode.NOT_AUTHORIZED if version is V5 else ReturnCode.AWS_NOT_AUTHORIZED)
+        reader.expect_end()
+
+    owner, _ = connect(served.admin)
+    expect_refusal()
+    owner.ping()
+    owner.leave()
+    expect_refusal()  # of its session, too
+    owner, answer = connect(new_key(server, "--role", "admin"))
+    assert answer.session_present
+    client_id = unique("c")
+    first, _ = connect(served.reader)
+    second, answer = connect(served.reader)
+    assert answer.session_present
+    first.expect_end()
+    _, answer = connect(served.admin)
+    assert answer.session_present
+    second.expect_end()
+
+
+# --- tenants --------------------------------------------------------------------------------------------
 
 
 def test_regions_and_accounts_do_not_hear_each_other(served: Served, unique: Unique, opened: Opened) -> None:

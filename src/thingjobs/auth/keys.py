@@ -78,6 +78,8 @@ class AccessKeys:
     """The access keys in ``path``. A missing file holds no keys."""
 
     def __init__(self, path: Path, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.edition = 0
+        """How often the file was read, because it had changed."""
         self._path = path
         self._monotonic = monotonic
         self._look_at = self._look_for_unknown_at = float("-inf")
@@ -177,6 +179,7 @@ class AccessKeys:
         try:
             self._keys, self._seen = _read(self._path)
             self._unusable = None
+            self.edition += 1
         except AccessKeysUnusable as error:
             self._keys, self._seen, self._unusable = {}, seen, str(error)
 

@@ -10,7 +10,7 @@ from thingjobs.mqtt.jobs_topic import Kind
 
 
 class Principal(NamedTuple):
-    """Who a connection belongs to: a scope, a name for the logs, and whether it may only listen."""
+    """Who a connection belongs to: a scope, its access key's id, and whether it may only look."""
 
     scope: Scope
     name: str
@@ -21,6 +21,10 @@ class Access(Protocol):
     """The rules of one server; a principal comes from how its connection was made."""
 
     def may_connect(self, principal: Principal, client_id: str) -> bool: ...
+
+    def may_take_over(self, principal: Principal, owner: Principal) -> bool:
+        """Whether it may be the client that ``owner`` is, with its session."""
+        ...
 
     def may_publish(self, principal: Principal, topic: str) -> bool: ...
 
@@ -37,6 +41,9 @@ class ByRole:
 
     def may_connect(self, principal: Principal, client_id: str) -> bool:
         return True
+
+    def may_take_over(self, principal: Principal, owner: Principal) -> bool:
+        return principal.name == owner.name or not principal.read_only
 
     def may_publish(self, principal: Principal, topic: str) -> bool:
         if not principal.read_only:

@@ -31,6 +31,9 @@ class Line(Protocol):
 
     core: ServerConnection
 
+    @property
+    def principal(self) -> Principal: ...
+
     def flush(self) -> None:
         """Send what the core has to send."""
         ...

@@ -71,6 +71,10 @@ class Connection(asyncio.Protocol):
         self._paused = False
         self._closed = False
 
+    @property
+    def principal(self) -> Principal:
+        return self._principal
+
     # --- the socket -----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -180,6 +184,9 @@ class Connection(asyncio.Protocol):
             return
         slept = False
         while (present := hub.clients.find(scope, client_id)) is not None:
+            if not hub.access.may_take_over(self._principal, present.principal):
+                self.core.refuse(ReasonCode.NOT_AUTHORIZED)
+                return
             slept = present.line is None
             if present.line is not None:
                 present.line.hand_over()
