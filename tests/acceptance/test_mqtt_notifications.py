@@ -466,6 +466,21 @@ def test_returning_device_is_told_by_its_subscriptions(fleet: Fleet, devices: De
     device.expect_nothing()
 
 
+def test_returning_device_is_told_at_qos_1_only(fleet: Fleet, devices: Devices) -> None:
+    """spec: device-plane 6.3"""
+    thing = fleet.thing()
+    device = devices.connect(thing, f"$aws/things/{thing}/jobs/notify", qos=0, persistent=True)
+    device.subscribe(device.topic("notify-next"))
+    device.leave()
+    job = fleet.job(thing)
+    device = devices.connect(thing, persistent=True)
+    assert device.expect_notify_next() == (job, "QUEUED")
+    device.expect_nothing()
+    fleet.iot.cancel_job(jobId=job)
+    assert device.expect_notify() == {}
+    assert device.expect_notify_next() is None
+
+
 def test_device_that_did_not_acknowledge_is_told_again(fleet: Fleet, devices: Devices) -> None:
     """spec: device-plane 8.1, in-flight"""
     thing = fleet.thing()

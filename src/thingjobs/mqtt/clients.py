@@ -147,9 +147,9 @@ class Clients:
                 client.session.hold(message, self._max_queued)
 
     def tell(self, client: Client, topic: str, payload: bytes) -> None:
-        """A message of the service for one client, if it subscribed to such."""
+        """A message that a client missed, if it subscribed to such at QoS 1: QoS 0 waits for nobody."""
         granted = client.granted_qos(topic)
-        if granted is not None:
+        if granted:
             self._pass_on(client, granted, Publish(topic, payload, 1))
 
     def broadcast(self, scope: ScopeId, topic: str, payload: bytes) -> None:
