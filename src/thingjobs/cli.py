@@ -95,7 +95,13 @@ def forecast(
     success_rate: Annotated[
         float | None, Parameter(help="Percent of executions that succeed; by default all that do not fail.")
     ] = None,
-    failure_rate: Annotated[float, Parameter(help="Percent of executions that fail.")] = 0.0,
+    failure_rate: Annotated[
+        float | None,
+        Parameter(
+            help="Percent of executions that fail; by default all that do not succeed, and none if neither "
+            "rate is given. If both are, the rest never report."
+        ),
+    ] = None,
     success_seconds: Annotated[int, Parameter(help="Seconds until a success is reported.")] = 60,
     failure_seconds: Annotated[int, Parameter(help="Seconds until a failure is reported.")] = 60,
     max_minutes: Annotated[int, Parameter(help="Minutes to look ahead.")] = DEFAULT_MAX_MINUTES,

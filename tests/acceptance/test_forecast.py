@@ -63,6 +63,23 @@ def test_an_abort_is_foreseen(server: Server) -> None:
     assert answer["minutes"][-1]["notified"] < 10_000
 
 
+@pytest.mark.parametrize("rate", [{"successRate": 70}, {"failureRate": 30}, {"successRate": 69.999}])
+def test_rate_that_is_not_given_is_what_the_other_leaves(server: Server, rate: dict[str, float]) -> None:
+    _, answer = ask(server, {"job": CAUTIOUS, "things": 500, **rate})
+    assert answer["outcome"] == "ABORTED"
+    _, answer = ask(server, {"job": {}, "things": 10_000, **rate})
+    last = answer["minutes"][-1]
+    assert (answer["outcome"], last["inFlight"]) == ("COMPLETED", 0)
+    assert last["succeeded"] == pytest.approx(7000, abs=1)
+
+
+def test_things_that_neither_succeed_nor_fail_are_silent(server: Server) -> None:
+    _, answer = ask(server, {"job": {}, "things": 100, "successRate": 70, "failureRate": 20})
+    last = answer["minutes"][-1]
+    assert (answer["outcome"], last["succeeded"], last["failed"]) == ("WAITING", 70, 20)
+    assert last["inFlight"] == 10
+
+
 def test_nothing_is_stored(server: Server) -> None:
     iot = server.client("iot")
     before = iot.list_jobs()["jobs"]
@@ -77,6 +94,8 @@ def test_nothing_is_stored(server: Server) -> None:
         ({"job": {}, "things": "many"}, "The forecast cannot be read"),
         ({"job": {}, "things": -1}, "things must be from 0"),
         ({"job": {}, "things": 1, "successRate": 90, "failureRate": 20}, "cannot be more than all"),
+        ({"job": {}, "things": 1, "successRate": -0.001}, "successRate must be a percentage from 0 to 100"),
+        ({"job": {}, "things": 1, "failureRate": 100.5}, "failureRate must be a percentage from 0 to 100"),
         ({"job": {"jobExecutionsRolloutConfig": {}}, "things": 1}, "Provide MaximumPerMinute value or"),
         ({"job": {"timeoutConfig": {}}, "things": 1}, "inProgressTimeoutInMinutes cannot be null"),
     ],
@@ -107,6 +126,17 @@ def test_the_command_refuses_what_it_cannot_read(tmp_path: Path) -> None:
     refused = run(str(job), "--things", "1")
     assert refused.returncode == 1
     assert refused.stderr.startswith("thingjobs: The forecast cannot be read")
+
+
+@pytest.mark.parametrize("option", ["--success-rate", "--failure-rate"])
+@pytest.mark.parametrize("rate", ["inf", "nan", "-0.001", "101"])
+def test_the_command_refuses_what_is_no_percentage(tmp_path: Path, option: str, rate: str) -> None:
+    job = tmp_path / "job.json"
+    job.write_text("{}")
+    refused = run(str(job), "--things", "1", f"{option}={rate}")
+    assert refused.returncode == 1
+    assert refused.stderr.endswith("Rate must be a percentage from 0 to 100.\n")
+    assert refused.stderr.count("\n") == 1
 
 
 def test_a_forecast_keeps_to_the_limits_that_are_set(tmp_path: Path) -> None:

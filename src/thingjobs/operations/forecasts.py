@@ -17,6 +17,7 @@ from thingjobs.wire.shapes import iot
 
 MAX_THINGS = 10_000_000
 MAX_MINUTES = 366 * 24 * 60
+_WHOLE_BP = 10_000
 
 
 class JobPlan(Struct, rename="camel", frozen=True, kw_only=True):
@@ -29,12 +30,15 @@ class JobPlan(Struct, rename="camel", frozen=True, kw_only=True):
 
 
 class ForecastRequest(Struct, rename="camel", frozen=True, kw_only=True):
-    """``job``: as for CreateJob. Rates are percentages of executions; what is left never reports."""
+    """``job``: as for CreateJob. Rates are percentages of executions.
+
+    Who does not succeed fails, and the other way round; if both rates are given, what is left never reports.
+    """
 
     job: JobPlan
     things: int
     success_rate: float | None = None
-    failure_rate: float = 0.0
+    failure_rate: float | None = None
     success_seconds: int = 60
     failure_seconds: int = 60
     max_minutes: int = DEFAULT_MAX_MINUTES
@@ -79,12 +83,12 @@ def make_forecast(
         raise InvalidRequest(f"things must be from 0 to {MAX_THINGS}.")
     if not 1 <= request.max_minutes <= MAX_MINUTES:
         raise InvalidRequest(f"maxMinutes must be from 1 to {MAX_MINUTES}.")
-    success_rate = 100 - request.failure_rate if request.success_rate is None else request.success_rate
+    success_bp, failure_bp = _shares(request)
     try:
         assumptions = Assumptions(
             things=request.things,
-            success_bp=_basis_points(success_rate),
-            failure_bp=_basis_points(request.failure_rate),
+            success_bp=success_bp,
+            failure_bp=failure_bp,
             success_seconds=request.success_seconds,
             failure_seconds=request.failure_seconds,
         )
@@ -112,7 +116,21 @@ def _config(plan: JobPlan, quotas: Quotas) -> JobConfig:
     )
 
 
-def _basis_points(percentage: float) -> int:
+def _shares(request: ForecastRequest) -> tuple[int, int]:
+    """Successes and failures in hundredths of a percent. Errors: InvalidRequest for what is no percentage."""
+    success_bp = _basis_points("successRate", request.success_rate)
+    failure_bp = _basis_points("failureRate", request.failure_rate)
+    if success_bp is None:
+        failure_bp = failure_bp or 0
+        return _WHOLE_BP - failure_bp, failure_bp
+    return success_bp, _WHOLE_BP - success_bp if failure_bp is None else failure_bp
+
+
+def _basis_points(name: str, percentage: float | None) -> int | None:
+    if percentage is None:
+        return None
+    if not 0 <= percentage <= 100:  # also what is not a number
+        raise InvalidRequest(f"{name} must be a percentage from 0 to 100.")
     return int(Decimal(str(percentage)) * 100)
 
 
