@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -78,3 +79,24 @@ def test_configurations_merge_and_name_all_types(fleet: Fleet) -> None:
     assert shown["JOB"] == {"Enabled": True}
     assert shown["JOB_EXECUTION"] == {"Enabled": False}
     assert shown["CERTIFICATE"] == {"Enabled": False}
+
+
+def test_subscriber_hears_of_each_of_more_executions_than_may_wait_for_it(
+    tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    """spec: device-plane 10: at least once; it reads only after all has happened"""
+    limits = ("--mqtt-limit.receive_maximum=4", "--mqtt-limit.max_queued=20")
+    with (
+        Server(tmp_path / "data", "--clock", "manual", *limits) as server,
+        Devices(server.mqtt_port) as devices,
+    ):
+        fleet = Fleet(server, unique)
+        fleet.iot.update_event_configurations(eventConfigurations=ON)
+        job = fleet.job(arn("thinggroup", fleet.crowd(100)))
+        listener = devices.connect("back-end", "$aws/events/#")
+        fleet.iot.cancel_job(jobId=job)
+        server.advance(1)
+        topics = [topic for topic, _ in heard(listener, 102)]
+        assert topics[0] == f"job/{job}/cancellation_in_progress"
+        assert topics[1:-1] == [f"jobExecution/{job}/canceled"] * 100
+        assert topics[-1] == f"job/{job}/canceled"

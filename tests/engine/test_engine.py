@@ -19,6 +19,7 @@ from thingjobs.domain.model import ScopeId
 from thingjobs.domain.quotas import DEFAULT_QUOTAS
 from thingjobs.engine import supervision
 from thingjobs.engine.engine import Engine
+from thingjobs.engine.outbox import Wait
 from thingjobs.http.admin import Admin
 from thingjobs.http.identity import AnyoneIdentity
 from thingjobs.metrics import Metrics
@@ -169,6 +170,40 @@ def test_announcing_that_fails_is_tried_again(tmp_path: Path, monkeypatch: pytes
             await server.do(prepare)
             await server.ask(succeed("t1"))
             assert await server.heard.get() == "jobExecution/j1/succeeded"
+
+    run(work())
+
+
+def test_event_that_cannot_be_handed_over_waits_with_all_behind_it(tmp_path: Path) -> None:
+    """Winding the clock does not wait for it."""
+
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+            has_room, asked = asyncio.Event(), asyncio.Event()
+
+            async def room() -> None:
+                asked.set()
+                await has_room.wait()
+
+            def announce(scope: ScopeId, topic: str, payload: bytes) -> Wait | None:
+                if topic.startswith("$aws/events/job/") and not has_room.is_set():
+                    return room
+                server.announce(scope, topic, payload)
+                return None
+
+            server.engine.start(server.store, announce)
+            await server.do(prepare)
+            for thing in ("t1", "t2"):
+                await server.ask(succeed(thing))
+            await asked.wait()
+            await server.engine.advance(server.clock, 1)
+            told = [server.heard.get_nowait() for _ in range(2)]
+            assert told == ["jobExecution/j1/succeeded", "jobExecution/j1/succeeded"]
+            assert server.heard.empty()
+            topics = await server.do(lambda _, tx: rows(tx, "SELECT topic FROM outbox"))
+            assert topics == [("$aws/events/job/j1/completed",)]
+            has_room.set()
+            assert await server.heard.get() == "job/j1/completed"
 
     run(work())
 

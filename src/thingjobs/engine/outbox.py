@@ -7,8 +7,9 @@ is not subscribed at that moment misses it, as with any message.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -19,8 +20,11 @@ from thingjobs.store.events import WaitingEvent
 from thingjobs.store.store import Store
 from thingjobs.store.tx import Tx
 
-Announce = Callable[[ScopeId, str, bytes], None]
-"""Publishes a payload on a topic of a scope."""
+Wait = Callable[[], Coroutine[Any, Any, None]]
+"""Returns when it is worth trying again."""
+
+Announce = Callable[[ScopeId, str, bytes], Wait | None]
+"""Publishes a payload on a topic of a scope. Or does not, because a subscriber has no room: then a Wait."""
 
 PAUSE_AFTER_FAILURE_S = 1.0
 
@@ -49,7 +53,10 @@ class Outbox:
             await self.hint.wait()
             self.hint.clear()
             try:
-                await self.empty(store, announce)
+                held_up = await self.empty(store, announce)
+                if held_up is not None:
+                    await held_up()
+                    self.hint.set()
             except ServiceUnavailable as error:
                 log.warning("events_wait_for_store", error=error.message)
                 await self._later()
@@ -57,13 +64,20 @@ class Outbox:
                 log.exception("events_not_published")
                 await self._later()
 
-    async def empty(self, store: Store, announce: Announce) -> None:
-        """Hand over all that waits."""
+    async def empty(self, store: Store, announce: Announce) -> Wait | None:
+        """Hand over all that waits, up to an event that cannot be: then what that one waits for."""
         async with self._handing_over:
-            while waiting := await store.read(events.waiting):
+            held_up = None
+            while held_up is None and (waiting := await store.read(events.waiting)):
+                handed_over = 0
                 for event in waiting:
-                    announce(event.scope, event.topic, event.payload)
-                await store.write(partial(_forget, waiting))
+                    held_up = announce(event.scope, event.topic, event.payload)
+                    if held_up is not None:
+                        break
+                    handed_over += 1
+                if handed_over:
+                    await store.write(partial(_forget, waiting[:handed_over]))
+            return held_up
 
     async def _later(self) -> None:
         await asyncio.sleep(PAUSE_AFTER_FAILURE_S)

@@ -158,6 +158,18 @@ class Clients:
         for client, granted in self._subscribers(scope, topic):
             self._pass_on(client, granted, message)
 
+    def laden(self, scope: ScopeId, topic: str, more_than: float) -> Sequence[Client]:
+        """Who is connected and would get a message at QoS 1, while more than that share of what may wait for
+        it already does."""
+        return [
+            client
+            for client, granted in self._subscribers(scope, topic)
+            if granted
+            and client.line is not None
+            and client.session.load(self._max_queued) > more_than
+            and self._access.may_receive(client.principal, topic)
+        ]
+
     def publish(self, sender: Client, message: Publish) -> None:
         """A client's message, for all that subscribed; QoS 1 waits for those that sleep."""
         if message.retain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from thingjobs.mqtt.clients import Client, Clients, Line
 from thingjobs.mqtt.interest import Every, things_listened_for
 from thingjobs.mqtt.jobs_topic import Kind
 from thingjobs.mqtt.limits import Limits
+from thingjobs.mqtt.patience import LADEN, until_relieved
 from thingjobs.operations.planes import DevicePlane, Notifications
 from thingjobs.wire import mqtt_payloads
 from thingjobs.wire.operation import Operation, Plane
@@ -91,9 +93,18 @@ class Hub:
         for topic, payload in announcements(notice):
             self.clients.tell(client, topic, payload)
 
-    def announce(self, scope: ScopeId, topic: str, payload: bytes) -> None:
-        """Publish an event of a job or an execution."""
+    def announce(
+        self, scope: ScopeId, topic: str, payload: bytes
+    ) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        """Publish an event of a job or an execution.
+
+        If somebody who is to get it does not keep up, nobody gets it, and what to wait for is returned.
+        """
+        laden = self.clients.laden(scope, topic, LADEN)
+        if laden:
+            return partial(until_relieved, laden, self.limits.max_queued)
         self.clients.broadcast(scope, topic, payload)
+        return None
 
     # --- listening for things -------------------------------------------------------------------------
 

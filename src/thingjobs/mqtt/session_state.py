@@ -61,6 +61,16 @@ class SessionState:
         """Messages that wait to be sent."""
         return len(self._queue) if self._queue else 0
 
+    def load(self, max_queued: int) -> float:
+        """How much waits to be sent, as a share of what may: from 0 to 1."""
+        return max(self.queued / max_queued, self._queued_bytes / MAX_QUEUED_BYTES)
+
+    @property
+    def last_sent(self) -> int:
+        """The packet identifier last sent and not acknowledged, or 0. While messages wait, it changes with
+        each acknowledgement, for then the next is sent."""
+        return next(reversed(self.in_flight), 0)
+
     def hold(self, message: Publish, max_queued: int) -> bool:
         """Keep a message until it can be sent; False if it is lost.
 
