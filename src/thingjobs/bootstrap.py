@@ -186,7 +186,7 @@ async def _serve(
             await gateway.listen(mqtt_listener, Principal(scope, "anonymous"))
             mqtt = _address(mqtt_listener)
         await storage.start()
-        engine.start(store, hub.announce)
+        engine.start(store, hub.announce, hub.events_wanted)
         following = None if keys is None else asyncio.ensure_future(revocation.follow(keys, hub))
         log.info(
             "listening",

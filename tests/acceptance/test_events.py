@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,31 @@ def test_subscriber_hears_of_each_of_more_executions_than_may_wait_for_it(
         assert topics[0] == f"job/{job}/cancellation_in_progress"
         assert topics[1:-1] == [f"jobExecution/{job}/canceled"] * 100
         assert topics[-1] == f"job/{job}/canceled"
+
+
+def test_event_that_a_crash_left_reaches_who_subscribes_after_the_start(
+    tmp_path: Path, unique: Callable[[str], str]
+) -> None:
+    """spec: device-plane 10: at least once, and before what happened later, which waits too"""
+    with Server(tmp_path / "data", "--clock", "manual") as server:
+        fleet = Fleet(server, unique)
+        fleet.iot.update_event_configurations(eventConfigurations=ON)
+        thing = fleet.thing()
+        job = fleet.job(arn("thing", thing))
+        server.kill()
+        left = ("$aws/events/job/left/completed", '{"eventType":"JOB"}')
+        with closing(sqlite3.connect(server.data / "thingjobs.db")) as database:
+            database.execute("INSERT INTO outbox (scope, topic, payload) SELECT id, ?, ? FROM scope", left)
+            database.commit()
+        server.restart()
+        fleet = Fleet(server, unique)
+        fleet.report(thing, job, "SUCCEEDED")
+        server.advance(1)
+        with Devices(server.mqtt_port) as devices:
+            listener = devices.connect("back-end", "$aws/events/job/#")
+            listener.subscribe("$aws/events/jobExecution/#")
+            assert [topic for topic, _ in heard(listener, 3)] == [
+                "job/left/completed",
+                f"jobExecution/{job}/succeeded",
+                f"job/{job}/completed",
+            ]

@@ -99,6 +99,11 @@ def succeed(thing: str) -> iot_jobs_data.UpdateJobExecutionRequest:
     return iot_jobs_data.UpdateJobExecutionRequest(thing_name=thing, job_id="j1", status="SUCCEEDED")
 
 
+async def never() -> None:
+    """Nobody listens."""
+    await asyncio.Event().wait()
+
+
 def run(work: Coroutine[Any, Any, None]) -> None:
     asyncio.run(asyncio.wait_for(work, 30))
 
@@ -149,6 +154,60 @@ def test_events_that_were_not_announced_are_after_a_restart(tmp_path: Path) -> N
             await server.ask(succeed("t1"))
         async with a_server(tmp_path) as server:
             server.engine.start(server.store, server.announce)
+            assert await server.heard.get() == "jobExecution/j1/succeeded"
+
+    run(work())
+
+
+def test_events_that_were_left_wait_until_somebody_listens(tmp_path: Path) -> None:
+    """And new ones behind them. Winding the clock does not wait for that."""
+
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+            await server.do(prepare)
+            await server.ask(succeed("t1"))
+        async with a_server(tmp_path) as server:
+            wanted = asyncio.Event()
+
+            async def until_wanted() -> None:
+                await wanted.wait()
+
+            server.engine.start(server.store, server.announce, until_wanted)
+            await server.ask(start("t2"))
+            await server.engine.advance(server.clock, 2 * MINUTE)
+            assert server.heard.empty()
+            wanted.set()
+            told = [await server.heard.get() for _ in range(3)]
+            assert told == ["jobExecution/j1/succeeded", "jobExecution/j1/timed_out", "job/j1/completed"]
+
+    run(work())
+
+
+def test_events_that_were_left_wait_for_a_listener_no_longer_than_their_grace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("thingjobs.engine.outbox.GRACE_S", 0.01)
+
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+            await server.do(prepare)
+            await server.ask(succeed("t1"))
+        async with a_server(tmp_path) as server:
+            server.engine.start(server.store, server.announce, never)
+            assert await server.heard.get() == "jobExecution/j1/succeeded"
+
+    run(work())
+
+
+def test_new_events_wait_for_no_listener(tmp_path: Path) -> None:
+    """If nothing was left: whoever comes later has missed them."""
+
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+            server.engine.start(server.store, server.announce, never)
+            await server.engine.advance(server.clock, 0)
+            await server.do(prepare)
+            await server.ask(succeed("t1"))
             assert await server.heard.get() == "jobExecution/j1/succeeded"
 
     run(work())

@@ -20,7 +20,7 @@ from thingjobs.domain.effects import Effect, EventsWaiting, WorkDue
 from thingjobs.domain.errors import ServiceUnavailable
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, Quotas
 from thingjobs.engine.failures import Failures
-from thingjobs.engine.outbox import Announce, Outbox, nobody
+from thingjobs.engine.outbox import Announce, Outbox, Wait, at_once, nobody
 from thingjobs.engine.supervision import Supervisor
 from thingjobs.operations import background
 from thingjobs.store.store import Store
@@ -61,13 +61,15 @@ class Engine:
         """The loops that ended, which must not be, and will be started again."""
         return sorted(self._supervisor.ended)
 
-    def start(self, store: Store, announce: Announce = nobody) -> None:
-        """``announce`` publishes events of jobs and executions."""
+    def start(self, store: Store, announce: Announce = nobody, wanted: Wait = at_once) -> None:
+        """``announce`` publishes events of jobs and executions; ``wanted`` returns when somebody listens."""
         self._store = store
         self._announce = announce
         self._tasks = [
             asyncio.create_task(self._supervisor.run("engine", partial(self._run, store))),
-            asyncio.create_task(self._supervisor.run("outbox", partial(self._outbox.run, store, announce))),
+            asyncio.create_task(
+                self._supervisor.run("outbox", partial(self._outbox.run, store, announce, wanted))
+            ),
         ]
 
     async def stop(self) -> None:

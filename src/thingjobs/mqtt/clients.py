@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from thingjobs.domain.model import ScopeId
 from thingjobs.mqtt.access import Access, Principal
-from thingjobs.mqtt.interest import Every
+from thingjobs.mqtt.interest import Every, listens_for_events
 from thingjobs.mqtt.packets import Publish
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
@@ -100,6 +100,8 @@ class Clients:
         self._subscriptions: dict[ScopeId, Subscriptions[Client]] = {}
         self._retained: dict[ScopeId, dict[str, Publish]] = {}
         self._retained_bytes: dict[ScopeId, int] = {}
+        self.events_wanted = asyncio.Event()
+        """Set when a client has subscribed to events since the start."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -122,6 +124,8 @@ class Clients:
 
     def subscribe(self, client: Client, topic_filter: str, qos: int) -> None:
         self._subscriptions.setdefault(client.scope, Subscriptions()).add(client, topic_filter, qos)
+        if listens_for_events(topic_filter):
+            self.events_wanted.set()
 
     def unsubscribe(self, client: Client, topic_filter: str) -> None:
         subscriptions = self._subscriptions.get(client.scope)

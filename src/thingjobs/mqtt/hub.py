@@ -26,6 +26,9 @@ from thingjobs.wire.operation import Operation, Plane
 from thingjobs.wire.rest_json import operation_named
 from thingjobs.wire.shape_limits import ShapeLimits
 
+OTHERS_SUBSCRIBE_S = 1.0
+"""After the first subscription to events since the start: for its client's next, and for other clients'."""
+
 log = structlog.get_logger()
 
 
@@ -105,6 +108,11 @@ class Hub:
             return partial(until_relieved, laden, self.limits.max_queued)
         self.clients.broadcast(scope, topic, payload)
         return None
+
+    async def events_wanted(self) -> None:
+        """Returns when a client has subscribed to events, and others that came with it have had time to."""
+        await self.clients.events_wanted.wait()
+        await asyncio.sleep(OTHERS_SUBSCRIBE_S)
 
     # --- listening for things -------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Which things' notifications a subscription listens for."""
+"""What of the service's messages a subscription listens for: which things' notifications, and events."""
 
 from __future__ import annotations
 
@@ -31,3 +31,16 @@ def things_listened_for(topic_filter: str) -> str | Every | None:
         elif level != "+" and level not in expected:
             return None
     return thing if len(levels) == 5 else None
+
+
+def listens_for_events(topic_filter: str) -> bool:
+    """Whether it may match ``$aws/events/job/JOB/WHAT`` or ``$aws/events/jobExecution/JOB/WHAT``."""
+    first, *levels = topic_filter.split("/")
+    if first != "$aws":
+        return False
+    for level, expected in zip(levels, (("events",), ("job", "jobExecution")), strict=False):
+        if level == "#":
+            return True
+        if level != "+" and level not in expected:
+            return False
+    return len(levels) == 4 or (len(levels) == 3 and levels[-1] == "#")
