@@ -27,6 +27,7 @@ class Ear:
         self._thing = (call.scope.id, thing_name)
         self.notifier = Notifier(DeviceDocuments())
         self.notifier.watch(tx, self._thing)
+        self.notifier.settled(committed=True)
         tx.take_effects()
 
     def notices(self) -> list[PendingNotice]:
@@ -210,6 +211,7 @@ def test_a_device_that_slept_is_told_what_it_missed(tx: Tx, call: Call, ear: Ear
     queue(call, tx, "j1")
     ear.told()
     known = ear.notifier.unwatch((call.scope.id, "t1"))
+    ear.notifier.settled(committed=True)
     queue(call, tx, "j2")
     assert ear.told() == []
     missed = ear.notifier.watch(tx, (call.scope.id, "t1"), known)
@@ -232,6 +234,7 @@ def test_one_who_listens_for_all_things_is_told_of_each(tx: Tx, call: Call, ear:
     a_job(call, tx, "j1", [arn(call, "t1"), arn(call, "t2")])
     assert [notice.thing_name for notice in ear.notices()] == ["t1", "t2"]
     ear.notifier.unwatch_all(call.scope.id)
+    ear.notifier.settled(committed=True)
     a_job(call, tx, "j2", [arn(call, "t1"), arn(call, "t2")])
     assert [notice.thing_name for notice in ear.notices()] == ["t1"]
 
@@ -241,6 +244,33 @@ def test_a_transaction_that_fails_was_not_told(tx: Tx, call: Call, ear: Ear) -> 
     ear.notifier.follow(tx, tx.take_effects(), 0)
     ear.notifier.settled(committed=False)
     assert ear.told() == [(["j1"], "j1")]
+
+
+def test_a_batch_that_fails_has_begun_and_ended_no_listening(tx: Tx, call: Call, ear: Ear) -> None:
+    thing = (call.scope.id, "t1")
+    ear.notifier.watch(tx, thing)
+    ear.notifier.settled(committed=False)
+    ear.notifier.unwatch(thing)
+    ear.notifier.settled(committed=False)
+    queue(call, tx, "j1")
+    assert ear.told() == [(["j1"], "j1")]
+    ear.notifier.unwatch(thing)
+    ear.notifier.settled(committed=True)
+    queue(call, tx, "j2")
+    assert ear.told() == []
+
+
+def test_a_wildcard_that_nobody_has_any_more_leaves_nothing_to_compare(tx: Tx, call: Call, ear: Ear) -> None:
+    ear.notifier.watch_all(call.scope.id)
+    names = [f"m{i}" for i in range(2 * COMPARED_AT_ONCE)]
+    add_things(call, tx, *names, group="g")
+    a_job(call, tx, "j", ["arn:aws:iot:us-east-1:123456789012:thinggroup/g"])
+    ear.notifier.follow(tx, tx.take_effects(), 0)
+    ear.notifier.settled(committed=True)
+    assert ear.notifier.has_more()
+    ear.notifier.unwatch_all(call.scope.id)
+    ear.notifier.settled(committed=True)
+    assert not ear.notifier.has_more()
 
 
 def test_a_change_to_very_many_things_is_compared_in_pieces(tx: Tx, call: Call, ear: Ear) -> None:

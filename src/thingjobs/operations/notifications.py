@@ -45,8 +45,9 @@ class Notifier:
     def __init__(self, documents: DeviceDocuments, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self._documents = documents
         self._quotas = quotas
-        self._watchers: dict[ThingName, int] = {}
-        self._watch_all: dict[ScopeId, int] = {}
+        self._watchers: dict[ThingName | ScopeId, int] = {}  # of a scope: of every thing in it
+        self._begun: list[ThingName | ScopeId] = []  # in this batch, which may yet fail
+        self._ended: list[ThingName | ScopeId] = []
         self._told: dict[ThingName, Told] = {}
         self._changed: dict[ThingName, None] = {}
         self._compared: dict[ThingName, Told] = {}
@@ -60,34 +61,39 @@ class Notifier:
 
         ``known`` is what a device that slept knew when it fell asleep; the notice is what it missed.
         """
-        self._watchers[thing] = self._watchers.get(thing, 0) + 1
         executions = self._lists(tx, [thing]).get(thing, [])
+        missed = None if known is None else self._notice(tx, thing, known, executions, now)
         self._told.setdefault(thing, _told(executions))
-        return None if known is None else self._notice(tx, thing, known, executions, now)
+        self._begin(thing)
+        return missed
 
     def unwatch(self, thing: ThingName) -> Told:
-        """Listen no more; what the device knew."""
-        told = self._told.get(thing, NOTHING)
-        left = self._watchers.get(thing, 0) - 1
-        if left > 0:
-            self._watchers[thing] = left
-        else:
-            self._watchers.pop(thing, None)
-            if not self._is_watched(thing):
-                self._told.pop(thing, None)
-                self._changed.pop(thing, None)
-        return told
+        """Listen no more, once the batch is committed; what the device knew."""
+        self._ended.append(thing)
+        return self._told.get(thing, NOTHING)
 
     def watch_all(self, scope: ScopeId) -> None:
         """Begin to listen for every thing of a scope (a wildcard in the place of the thing name)."""
-        self._watch_all[scope] = self._watch_all.get(scope, 0) + 1
+        self._begin(scope)
 
     def unwatch_all(self, scope: ScopeId) -> None:
-        self._watch_all[scope] -= 1
-        if not self._watch_all[scope]:
-            del self._watch_all[scope]
-            for thing in [t for t in self._told if not self._is_watched(t)]:
-                del self._told[thing]
+        self._ended.append(scope)
+
+    def _begin(self, watched: ThingName | ScopeId) -> None:
+        self._watchers[watched] = self._watchers.get(watched, 0) + 1
+        self._begun.append(watched)
+
+    def _end(self, watched: ThingName | ScopeId) -> None:
+        left = self._watchers.get(watched, 0) - 1
+        if left > 0:
+            self._watchers[watched] = left
+            return
+        self._watchers.pop(watched, None)
+        things = [watched] if isinstance(watched, tuple) else [*self._told, *self._changed]
+        for thing in things:
+            if not self._is_watched(thing):
+                self._told.pop(thing, None)
+                self._changed.pop(thing, None)
 
     # --- following the store ------------------------------------------------------------------------
 
@@ -122,22 +128,25 @@ class Notifier:
                 self._forget_some()
         else:
             self._documents.forget()
+        for watched in self._ended if committed else self._begun:
+            self._end(watched)
+        self._begun, self._ended = [], []
         self._compared = {}
 
     def has_more(self) -> bool:
         return bool(self._changed)
 
     def _note(self, scope: ScopeId, names: Iterable[str]) -> None:
-        if not self._watchers and not self._watch_all:
+        if not self._watchers:
             return
-        everything = scope in self._watch_all
+        everything = scope in self._watchers
         for name in names:
             thing = (scope, name)
             if everything or thing in self._watchers:
                 self._changed[thing] = None
 
     def _is_watched(self, thing: ThingName) -> bool:
-        return thing in self._watchers or thing[0] in self._watch_all
+        return thing in self._watchers or thing[0] in self._watchers
 
     def _notice(
         self, tx: Tx, thing: ThingName, before: Told | None, executions: Sequence[Listed], now: int
