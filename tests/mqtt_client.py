@@ -345,9 +345,8 @@ class Devices:
     ) -> Device:
         """A client that was let in, subscribed to some filters. A persistent one returns to its session."""
         if persistent:
-            options["clean_start"] = False
-            if self.version is Version.V5:
-                options["properties"] = Properties(session_expiry_interval=3600)
+            hello = self.returning(client_id)
+            options.update(clean_start=False, properties=hello.properties)
         device = self.open(acknowledges=acknowledges)
         device.thing = client_id
         answer = device.connect(client_id, **options)
@@ -356,6 +355,11 @@ class Devices:
         if filters:
             assert set(device.subscribe(*filters, qos=qos)) == {qos}
         return device
+
+    def returning(self, client_id: str) -> Connect:
+        """What a client with a persistent session says first."""
+        kept = Properties(session_expiry_interval=3600) if self.version is Version.V5 else NO_PROPERTIES
+        return Connect(client_id, self.version, False, 60, properties=kept)
 
     def listening(self, thing: str, *, qos: int = 1, **options: Any) -> Device:
         """A thing's device that hears of its pending list and its next job."""

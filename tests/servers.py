@@ -10,6 +10,8 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -114,6 +116,16 @@ class Server:
 
     def now(self) -> int:
         return int(json.loads(self.http("GET", "/-/clock")[2])["now"])
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Whatever reaches it meanwhile, it finds all at once."""
+        self.process.send_signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """As the power would: no chance to finish anything."""

@@ -10,7 +10,7 @@ import pytest
 from fleet import Fleet, arn, retry
 from mqtt_client import Device, Devices
 from servers import Server
-from thingjobs.mqtt.packets import Publish, Version
+from thingjobs.mqtt.packets import ConnAck, Publish, Version
 
 
 @pytest.fixture(params=Version, ids=lambda version: version.name)
@@ -479,6 +479,31 @@ def test_returning_device_is_told_at_qos_1_only(fleet: Fleet, devices: Devices) 
     fleet.iot.cancel_job(jobId=job)
     assert device.expect_notify() == {}
     assert device.expect_notify_next() is None
+
+
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_device_that_returns_while_its_connection_ends_is_told_of_every_job(
+    fleet: Fleet, devices: Devices, ends_first: bool
+) -> None:
+    """The end of the old connection and the CONNECT on an open one reach the server together."""
+    thing = fleet.thing()
+    device = devices.connect(thing, f"$aws/things/{thing}/jobs/notify", persistent=True)
+    jobs: list[str] = []
+    for _ in range(5):
+        old, device = device, devices.open()
+        device.thing = thing
+        for _ in range(2):
+            old.ping()  # by then the new connection is accepted, too
+        with fleet.server.paused():
+            if ends_first:
+                old.close()
+            device.send(devices.returning(thing))
+            old.close()
+        assert device.awaited(ConnAck).session_present
+        jobs.append(fleet.job(thing))
+        assert device.expect_notify() == {"QUEUED": jobs}
+        device.expect_nothing()
+        fleet.server.advance(0.001)
 
 
 def test_device_that_did_not_acknowledge_is_told_again(fleet: Fleet, devices: Devices) -> None:

@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 
+from mqtt.pretended import PretendedTransport
 from thingjobs.auth.throttle import Throttle
 from thingjobs.domain.effects import PendingNotice
 from thingjobs.domain.model import Scope, ScopeId
@@ -61,9 +62,9 @@ class Scene:
         self.hub.clients.add(self.client)
 
     async def subscribed(self, topic: str) -> None:
+        await self.hub.listen_for(self.client, [topic])
         self.client.session.subscriptions[topic] = FilterRequest(topic, 1)
         self.hub.clients.subscribe(self.client, topic, 1)
-        await self.hub.listen_for(self.client, topic)
 
     def announced(self) -> int:
         """Announce something; how many announcements wait for the client now."""
@@ -93,7 +94,7 @@ def test_change_while_a_client_falls_asleep_waits_for_it() -> None:
     async def act(scene: Scene) -> None:
         scene.notifications.may_answer.clear()
         assert scene.announced() == 1  # the connection is gone, and that is all
-        work = asyncio.create_task(scene.hub.fall_asleep(scene.client))
+        work = scene.hub.fall_asleep(scene.client)
         await until_it_waits(scene, work)
         assert scene.announced() == 2  # what it knows is not yet settled
         scene.notifications.may_answer.set()
@@ -131,42 +132,21 @@ def test_subscription_that_comes_too_late_leaves_nothing_behind(persistent: bool
         hub, client, notifications = scene.hub, scene.client, scene.notifications
         notifications.listeners = {"t": 2, "other": 1}  # somebody else listens too
         notifications.may_answer.clear()
-        asked = asyncio.create_task(hub.listen_for(client, OTHER_TOPIC))
+        asked = asyncio.create_task(hub.listen_for(client, [OTHER_TOPIC]))
         await until_it_waits(scene, asked)
-        left = asyncio.create_task(hub.fall_asleep(client) if persistent else hub.forget(client))
+        left = hub.fall_asleep(client) if persistent else asyncio.create_task(hub.forget(client))
         notifications.may_answer.set()
         await asked
         await left
-        await hub.listen_for(client, OTHER_TOPIC)
-        await hub.listen_no_more(client, OTHER_TOPIC)
-        await hub.listen_no_more(client, OTHER_TOPIC)
+        await hub.listen_for(client, [OTHER_TOPIC, OTHER_TOPIC])
+        await hub.listen_no_more(client)
+        await hub.listen_no_more(client)
         assert notifications.listeners == {"t": 1, "other": 1}
         if persistent:
             await hub.wake_up(client)
             assert notifications.listeners == {"t": 2, "other": 1}
 
     played(act)
-
-
-class PretendedTransport(asyncio.Transport):
-    """Keeps what is written, and whether it was closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_over = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += data
-
-    def get_write_buffer_size(self) -> int:
-        return 0
-
-    def close(self) -> None:
-        self.is_over = True
-
-    def abort(self) -> None:
-        self.is_over = True
 
 
 def connection(scene: Scene, connect: Connect) -> tuple[Connection, PretendedTransport]:

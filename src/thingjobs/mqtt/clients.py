@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from thingjobs.domain.model import ScopeId
 from thingjobs.mqtt.access import Access, Principal
-from thingjobs.mqtt.interest import Every, listens_for_events
+from thingjobs.mqtt.interest import Every, listens_for_events, things_listened_for
 from thingjobs.mqtt.packets import Publish
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
@@ -65,7 +65,7 @@ class Client:
         self.session = session
         self.line: Line | None = None
         self.lock = asyncio.Lock()  # held while ``listening`` and ``known`` change
-        self.listening: dict[str | Every, int] = {}  # things by how many filters listen for them
+        self.listening: set[str | Every] = set()  # things that the store was told it listens for
         self.known: dict[str, Told] = {}  # while asleep: what was last told of each thing
         self.expiry: asyncio.TimerHandle | None = None  # while asleep
 
@@ -84,9 +84,14 @@ class Client:
             default=None,
         )
 
+    def things(self) -> frozenset[str | Every]:
+        """The things that its subscriptions listen for."""
+        targets = map(things_listened_for, self.session.subscriptions)
+        return frozenset(target for target in targets if target is not None)
+
     @property
     def is_asleep(self) -> bool:
-        """Whether nobody listens for its things; asked under its lock."""
+        """Whether its session waits for it to return."""
         return self.expiry is not None
 
 

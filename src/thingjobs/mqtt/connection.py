@@ -182,12 +182,10 @@ class Connection(asyncio.Protocol):
         if not self._passes(MQTT_CONNECT, self._principal.scope.account):
             self.core.refuse(ReasonCode.CONNECTION_RATE_EXCEEDED)
             return
-        slept = False
         while (present := hub.clients.find(scope, client_id)) is not None:
             if not hub.access.may_take_over(self._principal, present.principal):
                 self.core.refuse(ReasonCode.NOT_AUTHORIZED)
                 return
-            slept = present.line is None
             if present.line is not None:
                 present.line.hand_over()
             if present.session.expiry_seconds and not connect.clean_start:
@@ -200,7 +198,7 @@ class Connection(asyncio.Protocol):
         client.line = self
         hub.clients.add(client)
         self._client = client
-        missed = await hub.wake_up(client) if present is not None and slept else ()
+        missed = await hub.wake_up(client) if present is not None else ()
         events = self.core.accept(client.session, self._loop.time(), session_present=present is not None)
         for notice in missed:
             hub.tell(client, notice)
@@ -237,7 +235,7 @@ class Connection(asyncio.Protocol):
         client.line = None
         self._publish_will(client)
         if client.session.expiry_seconds:
-            self._hub.spawn(self._hub.fall_asleep(client))
+            self._hub.fall_asleep(client)
         else:
             self._hub.spawn(self._hub.forget(client))
 
@@ -261,19 +259,15 @@ class Connection(asyncio.Protocol):
         refused = [f for f in asked.to_authorize() if not hub.access.may_subscribe(client.principal, f)]
         had = set(client.session.subscriptions)
         new = [f for f in asked.to_authorize() if f not in had and f not in refused]
-        for topic_filter in new:
-            await hub.listen_for(client, topic_filter)
+        await hub.listen_for(client, new)
         granted = self.core.suback(asked, refused)
         for topic_filter, qos in granted:
             hub.clients.subscribe(client, topic_filter, qos)
-        kept = {topic_filter for topic_filter, _ in granted}
-        for topic_filter in new:
-            if topic_filter not in kept:
-                await hub.listen_no_more(client, topic_filter)
         handling = {request.topic_filter: request.retain_handling for request in asked.requests}
         for topic_filter, qos in granted:
             if handling[topic_filter] == 0 or (handling[topic_filter] == 1 and topic_filter not in had):
                 hub.clients.send_retained(client, topic_filter, qos)
+        await hub.listen_no_more(client)  # what was asked for and not granted
 
     def _on_unsubscribe(self, asked: Unsubscribe) -> None:
         self._wait_for(self._unsubscribe(asked))
@@ -282,7 +276,7 @@ class Connection(asyncio.Protocol):
         if self._client is not None:
             for topic_filter in self.core.unsuback(asked):
                 self._hub.clients.unsubscribe(self._client, topic_filter)
-                await self._hub.listen_no_more(self._client, topic_filter)
+            await self._hub.listen_no_more(self._client)
 
     # --- messages -------------------------------------------------------------------------------------
 

@@ -48,8 +48,8 @@ class Statistics:
 class Hub:
     """Everything a connection needs; ``now`` is the service's clock in milliseconds.
 
-    What a client listens for changes under its lock, one step at a time: a connection may end, and the
-    client return on another, while the store is still being told.
+    What the store is told of a client changes under the client's lock, one step at a time: a connection may
+    end, and the client return on another, while the store is still being told.
     """
 
     access: Access
@@ -115,86 +115,90 @@ class Hub:
         await asyncio.sleep(OTHERS_SUBSCRIBE_S)
 
     # --- listening for things -------------------------------------------------------------------------
+    #
+    # What a client should listen for follows from its subscriptions and whether it sleeps. What the store
+    # was told is ``client.listening``. Each step below makes the two agree, whatever step came before.
 
-    async def listen_for(self, client: Client, topic_filter: str) -> None:
-        """Have a client hear of the things its new filter listens for."""
-        target = things_listened_for(topic_filter)
-        if target is None:
-            return
-        async with client.lock:
-            client.listening[target] = client.listening.get(target, 0) + 1
-            if client.listening[target] == 1 and not client.is_asleep:
-                await self._listen(client, target)
+    async def listen_for(self, client: Client, topic_filters: Sequence[str]) -> None:
+        """Have a client hear of the things its new filters will listen for.
 
-    async def listen_no_more(self, client: Client, topic_filter: str) -> None:
-        target = things_listened_for(topic_filter)
+        Its subscriptions are to be changed at once after this, before anything else is awaited.
+        """
+        targets = dict.fromkeys(target for each in topic_filters if (target := things_listened_for(each)))
         async with client.lock:
-            if target is None or target not in client.listening:
-                return
-            client.listening[target] -= 1
-            if not client.listening[target]:
-                del client.listening[target]
-                if not client.is_asleep:
-                    await self._unlisten(client, target)
+            for target in targets:
+                if target not in client.listening and target not in client.known:
+                    await self._listen(client, target)
+
+    async def listen_no_more(self, client: Client) -> None:
+        """Listen no more for the things that the client no longer has to hear of."""
+        async with client.lock:
+            while (target := next(iter(client.listening - self._due_to(client)), None)) is not None:
+                await self._unlisten(client, target)
+
+    def _due_to(self, client: Client) -> frozenset[str | Every]:
+        """What a client has to hear of.
+
+        One that sleeps hears of nothing: what it knows of its things is kept for its return. Of one that
+        listens for every thing that would be too much. It goes on listening, and the messages wait in its
+        session, which bounds them.
+        """
+        if self.clients.find(client.scope, client.session.client_id) is not client:
+            return frozenset()
+        things = client.things()
+        return things & {Every.THING} if client.is_asleep else things
 
     async def _listen(self, client: Client, target: str | Every) -> PendingNotice | None:
+        missed = None
         if isinstance(target, Every):
             await self.notifications.listen_to_all(client.scope)
-            return None
-        missed = await self.notifications.listen((client.scope, target), client.known.get(target))
-        client.known.pop(target, None)  # from here on it is told of everything
+        else:
+            missed = await self.notifications.listen((client.scope, target), client.known.get(target))
+            client.known.pop(target, None)  # from here on it is told of everything
+        client.listening.add(target)
         return missed
 
     async def _unlisten(self, client: Client, target: str | Every) -> None:
         if isinstance(target, Every):
             await self.notifications.listen_to_all_no_more(client.scope)
         else:
-            client.known[target] = await self.notifications.listen_no_more((client.scope, target))
+            told = await self.notifications.listen_no_more((client.scope, target))
+            if target in client.things():
+                client.known[target] = told
+        client.listening.discard(target)
 
     # --- between connections --------------------------------------------------------------------------
 
     async def forget(self, client: Client) -> None:
         """A session ends: nothing of it stays."""
         self.clients.remove(client)
-        async with client.lock:
-            targets, client.listening = list(client.listening), {}
-            if client.expiry is not None:
-                client.expiry.cancel()
-                targets = [target for target in targets if isinstance(target, Every)]
-            for target in targets:
-                await self._unlisten(client, target)
+        if client.expiry is not None:
+            client.expiry.cancel()
+            client.expiry = None
+        await self.listen_no_more(client)
 
-    async def fall_asleep(self, client: Client) -> None:
-        """A client leaves and its session stays: what it knows of its jobs is kept for its return.
-
-        Of one that listens for every thing that would be too much. It goes on listening, and the messages
-        wait in its session, which bounds them.
-        """
-        async with client.lock:
-            loop = asyncio.get_running_loop()
-            client.known = {}
-            client.expiry = loop.call_later(client.session.expiry_seconds, self._expire, client)
-            for target in list(client.listening):
-                if not isinstance(target, Every):
-                    await self._unlisten(client, target)
+    def fall_asleep(self, client: Client) -> asyncio.Task[None]:
+        """A client leaves and its session stays. It sleeps at once; the task tells the store."""
+        loop = asyncio.get_running_loop()
+        client.expiry = loop.call_later(client.session.expiry_seconds, self._expire, client)
+        return self.spawn(self.listen_no_more(client))
 
     def _expire(self, client: Client) -> None:
         self.clients.remove(client)  # at once: from here on nobody returns to it
         self.spawn(self.forget(client))
 
     async def wake_up(self, client: Client) -> Sequence[PendingNotice]:
-        """A client returns to its session: what it missed of its jobs meanwhile."""
+        """A client returns to its session: what it missed of its jobs meanwhile.
+
+        It is awake at once, and does not fall asleep any further if it was only just doing so.
+        """
+        if client.expiry is not None:
+            client.expiry.cancel()
+            client.expiry = None
+        missed = []
         async with client.lock:
-            slept = client.expiry is not None
-            if client.expiry is not None:
-                client.expiry.cancel()
-                client.expiry = None
-            missed = [
-                await self._listen(client, target)
-                for target in list(client.listening)
-                if not (slept and isinstance(target, Every))
-            ]
-            client.known = {}
+            while (target := next(iter(self._due_to(client) - client.listening), None)) is not None:
+                missed.append(await self._listen(client, target))
         return [notice for notice in missed if notice is not None]
 
 
