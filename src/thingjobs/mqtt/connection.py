@@ -182,13 +182,13 @@ class Connection(asyncio.Protocol):
         if not self._passes(MQTT_CONNECT, self._principal.scope.account):
             self.core.refuse(ReasonCode.CONNECTION_RATE_EXCEEDED)
             return
-        while (present := hub.clients.find(scope, client_id)) is not None:
-            if not hub.access.may_take_over(self._principal, present.principal):
+        while True:
+            present = hub.clients.find(scope, client_id)
+            if present is not None and not hub.access.may_take_over(self._principal, present.principal):
                 self.core.refuse(ReasonCode.NOT_AUTHORIZED)
                 return
-            if present.line is not None:
-                present.line.hand_over()
-            if present.session.expiry_seconds and not connect.clean_start:
+            hub.backplane.announce_take_over(scope, client_id)
+            if present is None or (present.session.expiry_seconds and not connect.clean_start):
                 break
             await hub.forget(present)
         if self._closed:
@@ -208,8 +208,7 @@ class Connection(asyncio.Protocol):
         """Another connection takes the client over."""
         client, self._client = self._client, None
         if client is not None:
-            client.line = None
-            self._publish_will(client)
+            self._leave(client)  # an arrival at this hub wakes it up again
         self.end(ReasonCode.SESSION_TAKEN_OVER)
 
     def _on_end(self, event: Disconnected | Failed) -> None:

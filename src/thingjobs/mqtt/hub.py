@@ -11,6 +11,8 @@ from typing import Any
 import structlog
 
 from thingjobs.auth.throttle import Throttle
+from thingjobs.backplane import Backplane, Receiver
+from thingjobs.backplane.local import Local
 from thingjobs.domain.effects import Effect, PendingNotice
 from thingjobs.domain.model import ScopeId
 from thingjobs.mqtt import jobs_topic
@@ -48,6 +50,8 @@ class Statistics:
 class Hub:
     """Everything a connection needs; ``now`` is the service's clock in milliseconds.
 
+    ``backplane_of`` gives the hub its way to all hubs, which brings it what it says itself as well.
+
     What the store is told of a client changes under the client's lock, one step at a time: a connection may
     end, and the client return on another, while the store is still being told.
     """
@@ -59,11 +63,13 @@ class Hub:
     now: Callable[[], int]
     limits: Limits = field(default_factory=Limits)
     shapes: ShapeLimits = field(default_factory=ShapeLimits)
+    backplane_of: Callable[[Receiver], Backplane] = Local
 
     def __post_init__(self) -> None:
         self.operations: Mapping[Kind, Operation] = {
             kind: self.shapes.applied_to(operation_named(Plane.DEVICE, kind.value)) for kind in Kind
         }
+        self.backplane = self.backplane_of(self)
         self.clients = Clients(self.access, self.limits.max_queued)
         self.statistics = Statistics()
         self.connections: set[Line] = set()
@@ -84,12 +90,16 @@ class Hub:
     # --- announcements --------------------------------------------------------------------------------
 
     def publish(self, effects: Sequence[Effect]) -> None:
-        """Tell devices what the effects of a commit owe them."""
+        """Tell devices, wherever they are connected, what the effects of a commit owe them."""
         for effect in effects:
             if isinstance(effect, PendingNotice):
                 self.statistics.notified += 1
-                for topic, payload in announcements(effect):
-                    self.clients.announce(effect.scope, effect.thing_name, topic, payload)
+                self.backplane.push(effect)
+
+    def pushed(self, notice: PendingNotice) -> None:
+        """Tell the connections here that listen for the thing."""
+        for topic, payload in announcements(notice):
+            self.clients.announce(notice.scope, notice.thing_name, topic, payload)
 
     def tell(self, client: Client, notice: PendingNotice) -> None:
         """Tell a client that returned what it missed."""
@@ -168,6 +178,12 @@ class Hub:
         client.listening.discard(target)
 
     # --- between connections --------------------------------------------------------------------------
+
+    def taken_over(self, scope: ScopeId, client_id: str) -> None:
+        """End the connection of a client that has come on another, if it is here."""
+        client = self.clients.find(scope, client_id)
+        if client is not None and client.line is not None:
+            client.line.hand_over()
 
     async def forget(self, client: Client) -> None:
         """A session ends: nothing of it stays."""
