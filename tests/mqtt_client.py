@@ -10,7 +10,7 @@ import json
 import socket
 from collections import deque
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
@@ -84,6 +84,11 @@ class TcpStream:
         """Send no more, and go on receiving."""
         self._socket.shutdown(socket.SHUT_WR)
 
+    def cut(self) -> None:
+        """Wake up whoever sends or receives: it is over."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self._socket.close()
 
@@ -120,6 +125,10 @@ class WebSocketStream:
     @property
     def close_code(self) -> int | None:
         return self._connection.close_code
+
+    def cut(self) -> None:
+        with suppress(OSError):
+            self._connection.socket.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._open.close()

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
 
 from fleet import Fleet
-from mqtt_client import SECONDS, Device, Devices, TcpStream, unexpected
+from mqtt_client import SECONDS, Device, Devices, TcpStream, WebSocketStream, unexpected
 from servers import Server
 from thingjobs.mqtt.encoder import encode
 from thingjobs.mqtt.packets import (
     Connect,
     FilterRequest,
+    PingReq,
     Publish,
     Subscribe,
+    Unsubscribe,
     Version,
     Will,
 )
@@ -367,4 +371,58 @@ def test_websocket_that_never_reads_is_given_up(
         sender.ping()
 
     until_evicted(server, flood)
+    healthy()
+
+
+# --- clients that send more than anybody could want --------------------------------------------------------
+
+FLOODS: dict[str, bytes] = {
+    "PINGREQ": encode(PingReq(), Version.V311) * 100_000,
+    "tiny messages": encode(Publish("z", b""), Version.V311) * 40_000,
+    "messages on deep topics": encode(Publish("a/b/c/d/e/f/g/h", b""), Version.V311) * 10_000,
+    "UNSUBSCRIBE of many filters": encode(Unsubscribe(1, ("a",) * 1_000), Version.V311) * 50,
+    "SUBSCRIBE": encode(Subscribe(1, (FilterRequest("a/b"),)), Version.V311) * 10_000,
+    "requests": encode(Publish("$aws/things/flood/jobs/get", b"{}"), Version.V311) * 5_000,
+}
+
+
+@contextmanager
+def flooded(stream: TcpStream | WebSocketStream, flood: bytes) -> Iterator[None]:
+    """As long as it lasts, the server is sent this again and again, and what it answers is read."""
+    is_over = Event()
+
+    def send() -> None:
+        with suppress(OSError, ConnectionClosed):
+            while not is_over.is_set():
+                stream.send(flood)
+
+    def read() -> None:
+        with suppress(OSError, ConnectionClosed):
+            while stream.receive():
+                pass
+
+    threads = [Thread(target=work) for work in (send, read)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+        assert all(thread.is_alive() for thread in threads), "the server did not end it"
+    finally:
+        is_over.set()
+        stream.cut()
+        for thread in threads:
+            thread.join()
+        stream.close()
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.parametrize("transport", ["tcp", "websocket"])
+def test_a_device_does_its_jobs_while_another_client_floods_the_server(
+    server: Server, healthy: Callable[[], None], transport: str, flood: str
+) -> None:
+    stream = TcpStream(server.mqtt_port) if transport == "tcp" else WebSocketStream(server.url + "/mqtt")
+    Device(stream).connect("flooder")
+    with flooded(stream, FLOODS[flood]):
+        for _ in range(5):
+            healthy()
     healthy()

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mqtt.strategies import connects, packets, publishes, split, versions
-from thingjobs.mqtt.decoder import Decoder
+from thingjobs.mqtt.decoder import MAX_FILTERS, Decoder
 from thingjobs.mqtt.encoder import encode
 from thingjobs.mqtt.packets import (
     Connect,
+    FilterRequest,
     Packet,
     PubAck,
     Publish,
@@ -22,7 +24,7 @@ from thingjobs.mqtt.packets import (
     Unsubscribe,
     Version,
 )
-from thingjobs.mqtt.properties import Properties
+from thingjobs.mqtt.properties import MAX_REPETITIONS, Properties
 from thingjobs.mqtt.reasons import ProtocolError, ReasonCode
 
 V311, V5 = Version.V311, Version.V5
@@ -314,6 +316,25 @@ def test_a_property_that_may_repeat_keeps_its_order() -> None:
     said = Properties(user_properties=(("a", "1"), ("b", "2"), ("a", "3")), subscription_identifiers=(5, 200))
     publish = Publish("t", b"", properties=said)
     assert read(encode(publish, V5), V5) == [publish]
+
+
+@pytest.mark.parametrize("packet", [Unsubscribe(1, ("a",)), Subscribe(1, (FilterRequest("a"),))])
+@pytest.mark.parametrize("version", Version)
+def test_topic_filters_of_one_packet_are_bounded(version: Version, packet: Packet) -> None:
+    def with_filters(count: int) -> bytes:
+        name = "topic_filters" if isinstance(packet, Unsubscribe) else "requests"
+        return encode(replace(packet, **{name: getattr(packet, name) * count}), version)
+
+    assert len(read(with_filters(MAX_FILTERS), version)) == 1
+    assert refusal(with_filters(MAX_FILTERS + 1), version) is ReasonCode.QUOTA_EXCEEDED
+
+
+def test_repetitions_of_one_property_are_bounded() -> None:
+    def with_properties(count: int) -> bytes:
+        return encode(Publish("a", b"", properties=Properties(user_properties=(("", ""),) * count)), V5)
+
+    assert len(read(with_properties(MAX_REPETITIONS), V5)) == 1
+    assert refusal(with_properties(MAX_REPETITIONS + 1), V5) is ReasonCode.QUOTA_EXCEEDED
 
 
 # --- size -------------------------------------------------------------------------------------------

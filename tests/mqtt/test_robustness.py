@@ -25,7 +25,10 @@ def served(pieces: list[bytes]) -> tuple[list[Event], bytes, bool]:
     sent = b""
     for piece in pieces:
         waiting = connection.receive(piece, 1.0)
-        while waiting:
+        while waiting or connection.has_more:
+            if not waiting:
+                waiting = connection.receive(b"", 1.0)
+                continue
             event = waiting.pop(0)
             seen.append(event)
             match event:

@@ -40,7 +40,10 @@ class Wired:
         return self.send_bytes(b"".join(encode(packet, self.version) for packet in packets))
 
     def send_bytes(self, data: bytes) -> list[Event]:
-        return self.server.receive(data, self.now)
+        events = self.server.receive(data, self.now)
+        while self.server.has_more:
+            events += self.server.receive(b"", self.now)
+        return events
 
     def heard(self) -> list[Packet]:
         """What the client has been sent since the last time."""

@@ -4,6 +4,9 @@ Events are worked on one after the other. Most are done at once; a request to th
 subscription and the arrival itself have to wait for the store, and what follows them waits too. So a
 device's requests are answered in the order it sent them, and it is told that a message was received
 (PUBACK) when what the message asked for is durable.
+
+In one pass of the event loop a connection does a portion of its work. If that is not all, it reads no
+more and goes on in the next pass, after all others had theirs: who sends much is slowed, and nobody else.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed
 from thingjobs.mqtt.hub import Hub
 from thingjobs.mqtt.packets import Connect, Publish, Unsubscribe
 from thingjobs.mqtt.reasons import ReasonCode
-from thingjobs.mqtt.session import ServerConnection
+from thingjobs.mqtt.session import PORTION, ServerConnection
 from thingjobs.mqtt.session_state import Delivery, SessionState
 from thingjobs.mqtt.topics import is_reserved
 from thingjobs.wire import mqtt_payloads
@@ -49,6 +52,7 @@ class Connection(asyncio.Protocol):
         "_closed",
         "_hub",
         "_inbox",
+        "_is_due",
         "_loop",
         "_paused",
         "_principal",
@@ -69,6 +73,7 @@ class Connection(asyncio.Protocol):
         self._waits_for: asyncio.Future[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
+        self._is_due = False  # the next portion is asked for
         self._closed = False
 
     @property
@@ -90,6 +95,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.core.lost()
         self.flush()
+        self._pace()
 
     def flush(self) -> None:
         """Send what the core has to send; close the socket if the core is done."""
@@ -140,18 +146,40 @@ class Connection(asyncio.Protocol):
         self._inbox.extend(events)
         self._work()
         self.flush()
-        if len(self._inbox) > MAX_WAITING_EVENTS and not self._paused and self._transport is not None:
-            self._paused = True
-            self._transport.pause_reading()
+        self._pace()
 
     def _work(self) -> None:
-        """Work on events until there are none, or one has to wait."""
-        while self._inbox and self._waits_for is None:
+        """Work on events until there are none, one has to wait, or a portion is done."""
+        for _ in range(PORTION):
+            if not self._inbox or self._waits_for is not None:
+                return
             event = self._inbox.popleft()
             _HANDLERS[type(event)](self, event)
-        if self._paused and not self._inbox and self._transport is not None and not self._closed:
+
+    def _pace(self) -> None:
+        """Go on in the next pass of the loop if more can be done, and read no more until it is."""
+        if self._closed or self._transport is None:
+            return
+        has_room = len(self._inbox) <= MAX_WAITING_EVENTS
+        can_go_on = bool(self._inbox) and self._waits_for is None
+        can_decode = has_room and self.core.has_more
+        if (can_go_on or can_decode) and not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._next_portion)
+        if self.core.is_closed:
+            return
+        if can_go_on or not has_room or self.core.has_more:
+            if not self._paused:
+                self._paused = True
+                self._transport.pause_reading()
+        elif self._paused and not self._inbox:
             self._paused = False
             self._transport.resume_reading()
+
+    def _next_portion(self) -> None:
+        self._is_due = False
+        can_decode = len(self._inbox) <= MAX_WAITING_EVENTS
+        self._take(self.core.receive(b"", self._loop.time()) if can_decode else ())
 
     def _wait_for(self, work: Any) -> None:
         task = self._hub.spawn(work)
@@ -165,8 +193,7 @@ class Connection(asyncio.Protocol):
 
     def _go_on(self, _: asyncio.Future[Any]) -> None:
         self._waits_for = None
-        self._work()
-        self.flush()
+        self._take(())
 
     # --- arriving and leaving -------------------------------------------------------------------------
 

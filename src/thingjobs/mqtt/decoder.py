@@ -10,7 +10,7 @@ reads the rest, and what has no entry has reserved flags.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from typing import NoReturn
 
 from thingjobs.mqtt import properties as place
@@ -42,6 +42,8 @@ from thingjobs.mqtt.properties import NO_PROPERTIES, read_properties
 from thingjobs.mqtt.reasons import ProtocolError, ReasonCode, malformed
 
 SMALLEST_PACKET = 2
+MAX_FILTERS = 1_000
+"""Ours: topic filters of one packet, so that what a packet costs is bounded and not only its size."""
 _CONNECT_HEADER = 0x10
 _V5 = Version.V5
 _REASONS = frozenset(int(code) for code in ReasonCode)
@@ -68,6 +70,11 @@ class Decoder:
     def buffered(self) -> int:
         """Bytes that have arrived and are not yet given out as packets."""
         return len(self._data) - self._pos
+
+    @property
+    def has_more(self) -> bool:
+        """Whether ``next_packet`` is worth a call before more arrives."""
+        return self._broken is not None or len(self._data) - self._pos >= self._need
 
     def feed(self, data: bytes) -> None:
         """Take what has arrived. Costs no more than its own length, whatever waits here already."""
@@ -288,8 +295,9 @@ def _subscribe(header: int, data: bytes, pos: int, end: int, v5: bool) -> Subscr
     properties = NO_PROPERTIES
     if v5:
         properties, pos = read_properties(data, pos, end, place.SUBSCRIBE)
-    requests = []
+    requests: list[FilterRequest] = []
     while pos < end:
+        _check_count(requests)
         topic_filter, pos = read_string(data, pos, end)
         options, pos = read_byte(data, pos, end)
         qos, retain_handling = options & 3, options >> 4 & 3
@@ -316,8 +324,9 @@ def _unsubscribe(header: int, data: bytes, pos: int, end: int, v5: bool) -> Unsu
     properties = NO_PROPERTIES
     if v5:
         properties, pos = read_properties(data, pos, end, place.UNSUBSCRIBE)
-    topic_filters = []
+    topic_filters: list[str] = []
     while pos < end:
+        _check_count(topic_filters)
         topic_filter, pos = read_string(data, pos, end)
         topic_filters.append(topic_filter)
     if not topic_filters:
@@ -370,6 +379,11 @@ def _codes(data: bytes, pos: int, end: int) -> tuple[int, ...]:
     if not codes or not _REASONS.issuperset(codes):
         raise malformed("Reason codes are missing or unknown")
     return codes
+
+
+def _check_count(filters: Sized) -> None:
+    if len(filters) == MAX_FILTERS:
+        raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, "Too many topic filters in one packet")
 
 
 def _check_over(pos: int, end: int) -> None:

@@ -173,6 +173,9 @@ UNSUBACK = _place("unsuback")
 DISCONNECT = _place("disconnect")
 
 
+MAX_REPETITIONS = 100
+"""Ours: of one property in one packet, so that user properties cost no more than their size lets expect."""
+
 # --- bytes --------------------------------------------------------------------------------------
 
 
@@ -193,6 +196,8 @@ def read_properties(data: bytes, pos: int, end: int, place: Place) -> tuple[Prop
         if known.name not in found:
             found[known.name] = [value] if known.is_tuple else value
         elif known.repeats:
+            if len(found[known.name]) == MAX_REPETITIONS:
+                raise ProtocolError(ReasonCode.QUOTA_EXCEEDED, f"Too many properties 0x{known.code:02x}")
             found[known.name].append(value)
         else:
             raise ProtocolError(ReasonCode.PROTOCOL_ERROR, f"Property 0x{known.code:02x} is given twice")

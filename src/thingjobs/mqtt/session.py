@@ -20,6 +20,10 @@ A connection is in one of four states, and ``_ACCEPTS`` says which packets each 
 A client may send on without waiting for CONNACK. What arrives while DECIDING stays undecoded; ``accept``
 gives its events.
 
+A client may send more at once than is good for all others. Each call decodes a portion and no more; while
+``has_more``, the gateway calls ``receive(b"")`` for the next when it has done something else, and reads no
+more from the client meanwhile.
+
 The client's mistakes never raise out of ``receive``. Every rule, here and in the decoder, raises
 ProtocolError, and one place turns that into what the version in use can say (CONNACK, DISCONNECT or
 nothing), a closed connection and a ``Failed`` event. Mistakes of ours do raise: RuntimeError for a call that
@@ -69,6 +73,8 @@ from thingjobs.mqtt.session_state import Delivery, SessionState
 
 __all__ = ["Delivery", "ServerConnection", "State"]
 
+PORTION = 16
+"""Packets that one call decodes: a fraction of a millisecond's work."""
 _V5 = Version.V5
 _PING_RESPONSE = encode(PingResp(), Version.V311)
 
@@ -134,13 +140,22 @@ class ServerConnection:
     def is_closed(self) -> bool:
         return self._state is State.CLOSED
 
+    @property
+    def has_more(self) -> bool:
+        """Whether packets have arrived that could be decoded now."""
+        return bool(self._accepts) and self._decoder.has_more
+
     def receive(self, data: bytes, now: float) -> list[Event]:
-        """Take what has arrived. Never raises; if something is wrong with it, the last event says so."""
+        """Take what has arrived, and give the next portion of events.
+
+        Never raises; if something is wrong with what has arrived, the last event of all says so.
+        """
         events: list[Event] = []
         if self._state is State.DECIDING and self._decoder.buffered > self.limits.max_packet_size:
             self._fail(_IMPATIENT, events)
         elif self._state is not State.CLOSED:
-            self._decoder.feed(data)
+            if data:
+                self._decoder.feed(data)
             self._read(now, events)
         return events
 
@@ -278,8 +293,8 @@ class ServerConnection:
     def _read(self, now: float, events: list[Event]) -> None:
         decoder = self._decoder
         try:
-            while self._accepts:
-                packet = decoder.next_packet()
+            for _ in range(PORTION):
+                packet = decoder.next_packet() if self._accepts else None
                 if packet is None:
                     return
                 self._heard_at = now

@@ -57,6 +57,7 @@ async def _receive_all(receive: Receive, connection: Connection, transport: _Tra
             transport.end(_UNSUPPORTED_DATA)  # MQTT is binary
             return
         connection.data_received(data)
+        await asyncio.sleep(0)  # messages that are here already would come without a pass of the loop
         await transport.reading.wait()
 
 
