@@ -359,8 +359,8 @@ def test_what_is_retained_is_bounded(tmp_path_factory: pytest.TempPathFactory) -
         for n in range(520):
             sender.publish(f"kept/{n}", payload, 0, retain=True)
         sender.publish("kept/last", b"", retain=True)
-        listener = devices.connect("listener", "kept/7", "kept/8")
-        assert listener.next_message().topic == "kept/8"
+        listener = devices.connect("listener", "kept/8", "kept/9")  # 511: a message is more than its payload
+        assert listener.next_message().topic == "kept/9"
         listener.expect_nothing()
 
 
@@ -627,14 +627,14 @@ def test_client_need_not_hear_itself(devices_5: Devices, unique: Unique) -> None
 
 def test_too_many_messages_unanswered_end_the_connection(devices_5: Devices, unique: Unique) -> None:
     client = devices_5.connect(unique("c"))
-    client.send(*(Publish("$aws/things/t/jobs/get", b"{}", 1, packet_id=n + 1) for n in range(101)))
+    client.send(*(Publish("$aws/things/t/jobs/get", b"{}", 1, packet_id=n + 1) for n in range(300)))
     client.acknowledges = False
     answers = 0
     with pytest.raises(Ended) as broken:  # noqa: PT012  # any number of answers may come before
         while client.next_packet():
             answers += 1
     assert broken.value.code == ReasonCode.RECEIVE_MAXIMUM_EXCEEDED
-    assert answers < 200
+    assert answers < 600
 
 
 def test_subscription_identifiers_are_not_supported(devices_5: Devices, unique: Unique) -> None:

@@ -22,8 +22,11 @@ from thingjobs.metrics import Metrics
 from thingjobs.mqtt.access import ByRole
 from thingjobs.mqtt.clients import MAX_RETAINED, MAX_RETAINED_BYTES
 from thingjobs.mqtt.connection import MAX_UNSENT
+from thingjobs.mqtt.decoder import MAX_FILTERS
 from thingjobs.mqtt.hub import Hub
 from thingjobs.mqtt.limits import Limits
+from thingjobs.mqtt.properties import MAX_REPETITIONS
+from thingjobs.mqtt.session import PORTION
 from thingjobs.mqtt.session_state import MAX_QUEUED_BYTES
 from thingjobs.operations.planes import DevicePlane, Notifications
 from thingjobs.settings import Settings
@@ -232,7 +235,7 @@ def test_other_bounds_of_mqtt_are_documented() -> None:
     page = read("docs/mqtt.md")
     for size in (MAX_RETAINED_BYTES, MAX_QUEUED_BYTES, MAX_UNSENT):
         assert f" {size >> 20} MiB" in page
-    for count in (MAX_RETAINED, sigv4_query.MAX_EXPIRES_SECONDS):
+    for count in (MAX_RETAINED, MAX_FILTERS, MAX_REPETITIONS, PORTION, sigv4_query.MAX_EXPIRES_SECONDS):
         assert f" {count:,} " in page
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from thingjobs.domain.model import ScopeId
 from thingjobs.mqtt.access import Access, Principal
 from thingjobs.mqtt.interest import Every, listens_for_events, things_listened_for
-from thingjobs.mqtt.packets import Publish
+from thingjobs.mqtt.packets import Publish, held_bytes
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import ServerConnection
 from thingjobs.mqtt.session_state import Delivery, SessionState
@@ -23,7 +23,7 @@ from thingjobs.operations.notifications import Told
 
 MAX_RETAINED = 10_000
 MAX_RETAINED_BYTES = 67_108_864
-"""Retained messages of one scope, and their payloads; the oldest leaves."""
+"""Retained messages of one scope, and what they take in memory; the oldest leaves."""
 
 
 class Line(Protocol):
@@ -242,12 +242,12 @@ class Clients:
         retained = self._retained.setdefault(scope, {})
         size = self._retained_bytes.get(scope, 0)
         if (before := retained.pop(message.topic, None)) is not None:
-            size -= len(before.payload)
+            size -= held_bytes(before)
         if message.payload:
             retained[message.topic] = message
-            size += len(message.payload)
+            size += held_bytes(message)
             while len(retained) > MAX_RETAINED or size > MAX_RETAINED_BYTES:
-                size -= len(retained.pop(next(iter(retained))).payload)
+                size -= held_bytes(retained.pop(next(iter(retained))))
         self._retained_bytes[scope] = size
 
 

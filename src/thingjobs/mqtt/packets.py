@@ -7,9 +7,11 @@ PUBCOMP or AUTH, because this server neither speaks QoS 2 nor re-authenticates; 
 from __future__ import annotations
 
 from enum import IntEnum
+from sys import getsizeof
 
 from msgspec import Struct
 
+from thingjobs.mqtt import properties
 from thingjobs.mqtt.properties import NO_PROPERTIES, Properties
 
 
@@ -64,6 +66,12 @@ class Publish(Struct, frozen=True, gc=False, repr_omit_defaults=True):
     packet_id: int = 0
     dup: bool = False
     properties: Properties = NO_PROPERTIES
+
+
+def held_bytes(message: Publish) -> int:
+    """What a message takes in memory."""
+    held = getsizeof(message) + getsizeof(message.topic) + getsizeof(message.payload)
+    return held + properties.held_bytes(message.properties)
 
 
 class PubAck(Struct, frozen=True, gc=False, repr_omit_defaults=True):

@@ -6,9 +6,11 @@ Source: MQTT 5, section 2.2.2.2 and the property sections of each packet.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from sys import getsizeof
 from typing import Any, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from thingjobs.mqtt import fields
 from thingjobs.mqtt.fields import Reader
@@ -48,6 +50,21 @@ class Properties(Struct, frozen=True, gc=False, repr_omit_defaults=True):
 
 
 NO_PROPERTIES = Properties()
+
+
+def held_bytes(properties: Properties) -> int:
+    """What they take in memory, which is many times what they take on the wire if they are many and short."""
+    return 0 if properties is NO_PROPERTIES else getsizeof(properties) + _held(astuple(properties))
+
+
+def _held(values: tuple[Any, ...]) -> int:
+    held = getsizeof(values)
+    for value in values:
+        if isinstance(value, tuple):
+            held += _held(value)
+        elif value is not None:
+            held += getsizeof(value)
+    return held
 
 
 # --- the kinds of value -------------------------------------------------------------------------

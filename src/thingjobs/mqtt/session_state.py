@@ -12,13 +12,13 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from thingjobs.mqtt.packets import FilterRequest, Publish
+from thingjobs.mqtt.packets import FilterRequest, Publish, held_bytes
 from thingjobs.mqtt.topics import matches
 
 _LAST_PACKET_ID = 0xFFFF
 
 MAX_QUEUED_BYTES = 4_194_304
-"""Ours: payloads that may wait for one slow or absent client, so that sleepers do not fill the memory."""
+"""Ours: what may wait for one slow or absent client, as it is in memory, so that sleepers do not fill it."""
 
 
 class Delivery(Enum):
@@ -53,7 +53,7 @@ class SessionState:
         self.subscriptions: dict[str, FilterRequest] = {}  # as granted
         self.in_flight: dict[int, Publish] = {}  # sent and not acknowledged, in the order of sending
         self._queue: deque[Publish] | None = None  # made when first needed: a deque is large
-        self._queued_bytes = 0  # of the payloads in it
+        self._queued_bytes = 0  # held by the messages in it
         self._last_packet_id = 0
 
     @property
@@ -78,12 +78,13 @@ class SessionState:
         """
         if not message.qos or self.queued >= max_queued:
             return False
-        if self._queued_bytes + len(message.payload) > MAX_QUEUED_BYTES:
+        size = held_bytes(message)
+        if self._queued_bytes + size > MAX_QUEUED_BYTES:
             return False
         if self._queue is None:
             self._queue = deque()
         self._queue.append(message)
-        self._queued_bytes += len(message.payload)
+        self._queued_bytes += size
         return True
 
     def send_again(self) -> None:
@@ -91,7 +92,7 @@ class SessionState:
         if self.in_flight:
             unacknowledged = (replace(message, dup=True) for message in self.in_flight.values())
             self._queue = deque((*unacknowledged, *(self._queue or ())))
-            self._queued_bytes = sum(len(message.payload) for message in self._queue)
+            self._queued_bytes = sum(map(held_bytes, self._queue))
             self.in_flight = {}
 
     def next_to_send(self) -> Publish | None:
@@ -99,7 +100,7 @@ class SessionState:
         if not self._queue:
             return None
         message = self._queue.popleft()
-        self._queued_bytes -= len(message.payload)
+        self._queued_bytes -= held_bytes(message)
         if not self._queue:
             self._queue = None
         return message if message.packet_id else replace(message, packet_id=self.new_packet_id())
