@@ -84,7 +84,7 @@ class _MqttCollector(Collector):
             ("requests", "Requests to the Jobs service.", totals.requests),
             ("messages", "Messages of clients on ordinary topics.", totals.published),
             ("notices", "Changes of pending lists told.", totals.notified),
-            ("evictions", "Clients given up because they did not read.", totals.evicted),
+            ("evictions", "Clients given up because they did not read or acknowledge.", totals.evicted),
         ):
             yield CounterMetricFamily(f"thingjobs_mqtt_{name}", text, value)
 

@@ -22,7 +22,7 @@ from thingjobs.mqtt.packets import (
 from thingjobs.mqtt.properties import Properties
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import Delivery
-from thingjobs.mqtt.session_state import SessionState
+from thingjobs.mqtt.session_state import MAX_QUEUED_BYTES, SessionState
 
 V311, V5 = Version.V311, Version.V5
 
@@ -388,9 +388,25 @@ def test_the_window_is_never_larger_than_ours() -> None:
 def test_a_slow_consumer_overflows() -> None:
     wired = window(1, queued=2)
     said = [wired.server.deliver("a", b"%d" % each, 1) for each in range(4)]
-    assert said[2:] == [Delivery.QUEUED, Delivery.OVERFLOW]
+    assert said[2:] == [Delivery.QUEUED, Delivery.BEHIND]
     wired.send(PubAck(1), PubAck(2), PubAck(3))
-    assert payloads(wired) == [b"0", b"1", b"2"]
+    assert payloads(wired) == [b"0", b"1", b"2", b"3"]
+    large = b"x" * 131_072
+    said = [wired.server.deliver("a", large, 1) for _ in range(MAX_QUEUED_BYTES // len(large) + 2)]
+    assert said[2] is Delivery.BEHIND
+    assert said[-1] is Delivery.OVERFLOW
+
+
+def test_what_was_acknowledged_last_is_known() -> None:
+    wired = window(1)
+    wired.server.deliver("a", b"0", 1)
+    wired.now = 5.0
+    wired.send(PubAck(9))
+    assert wired.server.acknowledged_at == 0.0, "it acknowledges nothing that was sent"
+    assert not wired.server.has_room
+    wired.send(PubAck(1))
+    assert wired.server.acknowledged_at == 5.0
+    assert wired.server.has_room
 
 
 def test_what_is_too_large_for_the_client_is_dropped() -> None:

@@ -42,6 +42,10 @@ class Line(Protocol):
         """End the connection of a client that does not take what it subscribed to."""
         ...
 
+    def fell_behind(self) -> None:
+        """End the connection, too, if such a client has acknowledged nothing for long."""
+        ...
+
     def hand_over(self) -> None:
         """End the connection because the client came on another."""
         ...
@@ -151,7 +155,7 @@ class Clients:
                 continue
             message = Publish(topic, payload, qos)
             if client.line is not None:
-                self._deliver(client, client.line, message)
+                self.deliver(client, client.line, message)
             elif thing_name in client.listening or Every.THING in client.listening:
                 client.session.hold(message, self._max_queued)
 
@@ -187,22 +191,28 @@ class Clients:
             if client is not sender or sender.session.hears_itself(message.topic):
                 self._pass_on(client, granted, message)
 
-    def send_retained(self, client: Client, topic_filter: str, qos: int) -> None:
-        """What was retained on the topics of a new subscription."""
-        line, retained = client.line, self._retained.get(client.scope)
-        if line is None or not retained:
-            return
-        if has_wildcard(topic_filter):
-            found = [message for topic, message in retained.items() if matches(topic_filter, topic)]
+    def retained(self, client: Client, topic_filter: str, qos: int) -> Iterator[Publish | None]:
+        """What is retained on the topics of a new subscription, to be sent when the client has room.
+
+        One step looks at one topic: None if it is not for the client, or no more there when its turn comes.
+        """
+        retained = self._retained.get(client.scope, {})
+        if not has_wildcard(topic_filter):
+            topics = [topic_filter] if topic_filter in retained else []
         else:
-            found = [retained[topic_filter]] if topic_filter in retained else []
-        for message in found:
-            topic = message.topic
-            if self._access.may_receive(client.principal, topic):
-                copy = Publish(
+            topics = list(retained)
+        for topic in topics:
+            message = retained.get(topic)
+            if (
+                message is None
+                or not matches(topic_filter, topic)
+                or not self._access.may_receive(client.principal, topic)
+            ):
+                yield None
+            else:
+                yield Publish(
                     topic, message.payload, min(qos, message.qos), True, properties=message.properties
                 )
-                self._deliver(client, line, copy)
 
     def _pass_on(self, client: Client, granted: int, message: Publish) -> None:
         if not self._access.may_receive(client.principal, message.topic):
@@ -215,7 +225,7 @@ class Clients:
             properties=message.properties,
         )
         if client.line is not None:
-            self._deliver(client, client.line, copy)
+            self.deliver(client, client.line, copy)
         else:
             client.session.hold(copy, self._max_queued)
 
@@ -223,7 +233,7 @@ class Clients:
         subscriptions = self._subscriptions.get(scope)
         return subscriptions.match(topic) if subscriptions is not None else ()
 
-    def _deliver(self, client: Client, line: Line, message: Publish) -> None:
+    def deliver(self, client: Client, line: Line, message: Publish) -> None:
         delivery = line.core.deliver(
             message.topic,
             message.payload,
@@ -235,6 +245,8 @@ class Clients:
             line.flush()
         elif delivery is Delivery.OVERFLOW:
             line.evict()
+        elif delivery is Delivery.BEHIND:
+            line.fell_behind()
         elif delivery is Delivery.CLOSED:  # it is just arriving, or just leaving
             client.session.hold(message, self._max_queued)
 

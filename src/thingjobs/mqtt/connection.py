@@ -7,6 +7,10 @@ device's requests are answered in the order it sent them, and it is told that a 
 
 In one pass of the event loop a connection does a portion of its work. If that is not all, it reads no
 more and goes on in the next pass, after all others had theirs: who sends much is slowed, and nobody else.
+
+A client is not sent more than it takes because of what it asked for itself. Its next request is begun, and
+the next retained message sent, when it has room. Until then it is read on: the acknowledgements that make
+room come behind all that it has sent before.
 """
 
 from __future__ import annotations
@@ -14,8 +18,9 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 import structlog
@@ -27,7 +32,7 @@ from thingjobs.mqtt.access import Principal
 from thingjobs.mqtt.clients import Client
 from thingjobs.mqtt.events import Disconnected, Event, Failed, Subscribed
 from thingjobs.mqtt.hub import Hub
-from thingjobs.mqtt.packets import Connect, Publish, Unsubscribe
+from thingjobs.mqtt.packets import Connect, Publish, Unsubscribe, held_bytes
 from thingjobs.mqtt.reasons import ReasonCode
 from thingjobs.mqtt.session import PORTION, ServerConnection
 from thingjobs.mqtt.session_state import Delivery, SessionState
@@ -40,6 +45,12 @@ FAREWELL_SECONDS = 10.0
 """For a client to read what was written before its connection was closed."""
 MAX_WAITING_EVENTS = 200
 """Events that may wait for the one being worked on before no more is read."""
+MAX_WAITING_BYTES = 4_194_304
+"""What may wait so, as it is in memory, and all that may wait for the client's acknowledgements."""
+MAX_UNACKNOWLEDGED_SECONDS = 10.0
+"""For a client that fell behind to acknowledge something."""
+MAX_LOOKED_AT = 100
+"""Retained messages in one portion: most of them may not be for the client."""
 
 log = structlog.get_logger()
 
@@ -48,16 +59,22 @@ class Connection(asyncio.Protocol):
     """``principal`` is who the connection belongs to, known from how it was made."""
 
     __slots__ = (
+        "_backlog",
+        "_behind_since",
         "_client",
         "_closed",
+        "_counted",
         "_hub",
         "_inbox",
         "_is_due",
+        "_is_held_up",
+        "_is_unread",
         "_loop",
         "_paused",
         "_principal",
         "_timer",
         "_transport",
+        "_waiting_bytes",
         "_waits_for",
         "core",
     )
@@ -74,6 +91,12 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._is_due = False  # the next portion is asked for
+        self._backlog: deque[tuple[str, Iterator[Publish | None]]] = deque()  # retained, by filter
+        self._is_unread = False  # much that was sent has not been taken
+        self._is_held_up = False  # the next event waits until the client has room
+        self._counted = 0  # events in the inbox that are in _waiting_bytes, from the first
+        self._waiting_bytes = 0
+        self._behind_since = 0.0
         self._closed = False
 
     @property
@@ -112,19 +135,34 @@ class Connection(asyncio.Protocol):
             if not self._inbox and self._waits_for is None:  # what was sent before the end still counts
                 self._finish()
 
+    def pause_writing(self) -> None:
+        self._is_unread = True
+
+    def resume_writing(self) -> None:
+        self._is_unread = False
+        if self._backlog:
+            self._take(())
+
     def end(self, reason: ReasonCode) -> None:
         """Tell the client why, and close."""
         self.core.disconnect(reason)
         self.flush()
 
     def evict(self) -> None:
-        """Give up a client that does not read."""
+        """Give up a client that does not read or acknowledge."""
         self._hub.statistics.evicted += 1
         log.info("mqtt_slow_consumer", client_id=self._client and self._client.session.client_id)
         self.core.lost()
         if self._transport is not None:
             self._transport.abort()
         self._finish()
+
+    def fell_behind(self) -> None:
+        now = self._loop.time()
+        if self._behind_since <= self.core.acknowledged_at:
+            self._behind_since = now
+        elif now - self._behind_since > MAX_UNACKNOWLEDGED_SECONDS:
+            self.evict()
 
     def in_hand(self) -> Sequence[asyncio.Future[Any]]:
         """What is being worked on, if anything."""
@@ -144,42 +182,94 @@ class Connection(asyncio.Protocol):
 
     def _take(self, events: Sequence[Event]) -> None:
         self._inbox.extend(events)
+        if self._backlog:
+            self._hand_out()
         self._work()
         self.flush()
         self._pace()
 
     def _work(self) -> None:
         """Work on events until there are none, one has to wait, or a portion is done."""
+        self._is_held_up = False
         for _ in range(PORTION):
             if not self._inbox or self._waits_for is not None:
                 return
+            if self._has_to_wait(self._inbox[0]):
+                self._is_held_up = True
+                return
             event = self._inbox.popleft()
+            if self._counted:
+                self._counted -= 1
+                self._waiting_bytes -= _held(event)
             _HANDLERS[type(event)](self, event)
+
+    def _has_to_wait(self, event: Event) -> bool:
+        """Whether it would be answered with more than the client has room for."""
+        if isinstance(event, Subscribed):
+            return bool(self._backlog)
+        if self.core.has_room or not isinstance(event, Publish) or not is_reserved(event.topic):
+            return False
+        answers = (jobs_topic.accepted(event.topic), jobs_topic.rejected(event.topic))
+        return self._client is not None and any(map(self._client.granted_qos, answers))
+
+    def _hand_out(self) -> None:
+        """Send retained messages that new subscriptions asked for, while the client has room."""
+        client = self._client
+        if client is None or self.core.is_closed:
+            self._backlog.clear()
+            return
+        for _ in range(MAX_LOOKED_AT):
+            if not self._can_hand_out():
+                return
+            topic_filter, retained = self._backlog[0]
+            try:
+                message = next(retained)
+            except StopIteration:
+                self._backlog.popleft()
+                continue
+            if message is not None and topic_filter in client.session.subscriptions:
+                self._hub.clients.deliver(client, self, message)
+
+    def _can_hand_out(self) -> bool:
+        if not self._backlog or self._is_unread or self.core.is_closed:
+            return False
+        return self.core.has_room
+
+    def _may_decode(self) -> bool:
+        """Whether there is room for more events to wait."""
+        if self._waiting_bytes > MAX_WAITING_BYTES:
+            return False
+        return self._is_held_up or len(self._inbox) <= MAX_WAITING_EVENTS
 
     def _pace(self) -> None:
         """Go on in the next pass of the loop if more can be done, and read no more until it is."""
         if self._closed or self._transport is None:
             return
-        has_room = len(self._inbox) <= MAX_WAITING_EVENTS
-        can_go_on = bool(self._inbox) and self._waits_for is None
-        can_decode = has_room and self.core.has_more
-        if (can_go_on or can_decode) and not self._is_due:
+        if uncounted := len(self._inbox) - self._counted:
+            self._waiting_bytes += sum(map(_held, islice(reversed(self._inbox), uncounted)))
+            self._counted = len(self._inbox)
+        may_decode = self._may_decode()
+        if self._is_held_up and not may_decode:
+            self.evict()  # what it would have to acknowledge comes behind more than is kept for it
+            return
+        is_at_work = bool(self._inbox) and self._waits_for is None and not self._is_held_up
+        can_go_on = is_at_work or self._can_hand_out()
+        if (can_go_on or (may_decode and self.core.has_more)) and not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._next_portion)
         if self.core.is_closed:
             return
-        if can_go_on or not has_room or self.core.has_more:
+        if can_go_on or not may_decode or self.core.has_more:
             if not self._paused:
                 self._paused = True
                 self._transport.pause_reading()
-        elif self._paused and not self._inbox:
+        elif self._paused and (self._is_held_up or not self._inbox):
             self._paused = False
             self._transport.resume_reading()
 
     def _next_portion(self) -> None:
         self._is_due = False
-        can_decode = len(self._inbox) <= MAX_WAITING_EVENTS
-        self._take(self.core.receive(b"", self._loop.time()) if can_decode else ())
+        self._take(self.core.receive(b"", self._loop.time()) if self._may_decode() else ())
 
     def _wait_for(self, work: Any) -> None:
         task = self._hub.spawn(work)
@@ -292,7 +382,7 @@ class Connection(asyncio.Protocol):
         handling = {request.topic_filter: request.retain_handling for request in asked.requests}
         for topic_filter, qos in granted:
             if handling[topic_filter] == 0 or (handling[topic_filter] == 1 and topic_filter not in had):
-                hub.clients.send_retained(client, topic_filter, qos)
+                self._backlog.append((topic_filter, hub.clients.retained(client, topic_filter, qos)))
         await hub.listen_no_more(client)  # what was asked for and not granted
 
     def _on_unsubscribe(self, asked: Unsubscribe) -> None:
@@ -386,6 +476,15 @@ class Connection(asyncio.Protocol):
             delivery = self.core.deliver(topic, payload, client.granted_qos(topic) or 0)
             if delivery is Delivery.OVERFLOW:
                 self.evict()
+            elif delivery is Delivery.BEHIND:
+                self.fell_behind()
+
+
+def _held(event: Event) -> int:
+    """What an event takes in memory while it waits."""
+    if isinstance(event, Publish):
+        return held_bytes(event)
+    return 1_000 + sum(map(len, event.topic_filters)) if isinstance(event, Unsubscribe) else 1_000
 
 
 _HANDLERS: Mapping[type[Event], Callable[[Connection, Any], None]] = {

@@ -104,6 +104,7 @@ class ServerConnection:
         "_state",
         "_version",
         "_window",
+        "acknowledged_at",
         "limits",
         "session",
         "unacknowledged",
@@ -115,6 +116,7 @@ class ServerConnection:
         self.session: SessionState | None = None  # from accept() on
         self.will: Will | None = None  # what is owed to subscribers when the connection is closed
         self.unacknowledged = 0  # messages of the client at QoS 1 that await acknowledge()
+        self.acknowledged_at = now  # when the client last acknowledged a message of ours
         self._decoder = Decoder(limits.max_packet_size)
         self._out: list[bytes] = []
         self._version = Version.V311
@@ -144,6 +146,14 @@ class ServerConnection:
     def has_more(self) -> bool:
         """Whether packets have arrived that could be decoded now."""
         return bool(self._accepts) and self._decoder.has_more
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a message at QoS 1 would be sent at once, and not wait for an acknowledgement."""
+        session = self.session
+        if self._state is not State.OPEN or session is None:
+            return True  # nothing is sent any more
+        return len(session.in_flight) < self._window and not session.queued
 
     def receive(self, data: bytes, now: float) -> list[Event]:
         """Take what has arrived, and give the next portion of events.
@@ -194,7 +204,7 @@ class ServerConnection:
         session.send_again()
         self.session = session
         self.will = connect.will
-        self._heard_at = now
+        self._heard_at = self.acknowledged_at = now
         self._patience = 1.5 * terms.keep_alive
         self._enter(State.OPEN)
         said = announcement(connect, terms, self.limits, session.client_id)
@@ -275,8 +285,9 @@ class ServerConnection:
             return Delivery.SENT if self._send(message) else Delivery.TOO_LARGE
         if session.queued or len(session.in_flight) >= self._window:
             message = Publish(topic, payload, 1, retain, 0, False, properties)
-            held = session.hold(message, self.limits.max_queued)
-            return Delivery.QUEUED if held else Delivery.OVERFLOW
+            if not session.hold(message):
+                return Delivery.OVERFLOW
+            return Delivery.QUEUED if session.queued <= self.limits.max_queued else Delivery.BEHIND
         message = Publish(topic, payload, 1, retain, session.new_packet_id(), False, properties)
         return Delivery.SENT if self._send_in_flight(session, message) else Delivery.TOO_LARGE
 
@@ -330,7 +341,8 @@ class ServerConnection:
 
     def _on_puback(self, puback: PubAck, events: list[Event]) -> None:
         session = self._open_session()
-        session.in_flight.pop(puback.packet_id, None)  # a refusal is an answer too
+        if session.in_flight.pop(puback.packet_id, None) is not None:  # a refusal is an answer too
+            self.acknowledged_at = self._heard_at
         if session.queued:
             self._send_waiting(session)
 

@@ -27,8 +27,10 @@ class Delivery(Enum):
     SENT = "sent"
     QUEUED = "queued"
     """It waits for the client's acknowledgements."""
+    BEHIND = "behind"
+    """It waits, and so do more than ``max_queued``: good if the client goes on acknowledging."""
     OVERFLOW = "overflow"
-    """Dropped: too much waits already, the client is a slow consumer."""
+    """Dropped: too many bytes wait already, the client is a slow consumer."""
     TOO_LARGE = "too large"
     """Dropped: the client does not take packets of this size."""
     CLOSED = "closed"
@@ -71,12 +73,12 @@ class SessionState:
         each acknowledgement, for then the next is sent."""
         return next(reversed(self.in_flight), 0)
 
-    def hold(self, message: Publish, max_queued: int) -> bool:
+    def hold(self, message: Publish, max_queued: int | None = None) -> bool:
         """Keep a message until it can be sent; False if it is lost.
 
         For messages at QoS 1 whose client is away or slow. QoS 0 does not wait for anybody.
         """
-        if not message.qos or self.queued >= max_queued:
+        if not message.qos or (max_queued is not None and self.queued >= max_queued):
             return False
         size = held_bytes(message)
         if self._queued_bytes + size > MAX_QUEUED_BYTES:

@@ -16,6 +16,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 SUBPROTOCOL = "mqtt"
 _NORMAL, _UNSUPPORTED_DATA = 1000, 1003
+_LOW_WATER, _HIGH_WATER = 16_384, 65_536
+"""Bytes that wait for the client; beyond the second the connection is told, and again at the first."""
 
 
 class MqttWebSocket:
@@ -31,8 +33,8 @@ class MqttWebSocket:
         await send(
             {"type": "websocket.accept", "subprotocol": SUBPROTOCOL if SUBPROTOCOL in offered else None}
         )
-        transport = _Transport(send)
         connection = Connection(self._hub, principal)
+        transport = _Transport(send, connection)
         connection.connection_made(transport)
         sender = asyncio.create_task(transport.send_all())
         receiver = asyncio.create_task(_receive_all(receive, connection, transport))
@@ -64,7 +66,7 @@ async def _receive_all(receive: Receive, connection: Connection, transport: _Tra
 class _Transport(asyncio.Transport):
     """What a connection sees of its WebSocket."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, connection: Connection) -> None:
         super().__init__()
         self.reading = asyncio.Event()
         self.reading.set()
@@ -74,6 +76,8 @@ class _Transport(asyncio.Transport):
         self._size = 0
         self._wake = asyncio.Event()
         self._close_code: int | None = None
+        self._connection = connection
+        self._is_full = False
 
     async def send_all(self) -> None:
         """Send what is written until the transport is closed and nothing is left."""
@@ -84,6 +88,9 @@ class _Transport(asyncio.Transport):
             for data in unsent:
                 await self._send({"type": "websocket.send", "bytes": data})
                 self._size -= len(data)
+                if self._is_full and self._size <= _LOW_WATER:
+                    self._is_full = False
+                    self._connection.resume_writing()
             if self._close_code is not None and not self._unsent:
                 await self._send({"type": "websocket.close", "code": self._close_code})
                 return
@@ -97,6 +104,9 @@ class _Transport(asyncio.Transport):
         self._unsent.append(bytes(data))
         self._size += len(data)
         self._wake.set()
+        if not self._is_full and self._size > _HIGH_WATER:
+            self._is_full = True
+            self._connection.pause_writing()
 
     def get_write_buffer_size(self) -> int:
         return self._size
