@@ -118,7 +118,7 @@ class Stage:
         return peer
 
 
-async def until(claim: Callable[[], object], passes: int = 20_000) -> None:
+async def until(claim: Callable[[], object], passes: int = 1_000_000) -> None:
     """Let the loop turn until the claim holds."""
     for _ in range(passes):
         if claim():

@@ -49,6 +49,9 @@ MAX_WAITING_BYTES = 4_194_304
 """What may wait so, as it is in memory, and all that may wait for the client's acknowledgements."""
 MAX_UNACKNOWLEDGED_SECONDS = 10.0
 """For a client that fell behind to acknowledge something."""
+PORTIONS_IN_A_ROW = 16
+"""After so many a connection rests before each: a loop that is never idle starves the store's thread."""
+REST_SECONDS = 0.001
 MAX_LOOKED_AT = 100
 """Retained messages in one portion: most of them may not be for the client."""
 
@@ -71,6 +74,7 @@ class Connection(asyncio.Protocol):
         "_is_unread",
         "_loop",
         "_paused",
+        "_portions",
         "_principal",
         "_timer",
         "_transport",
@@ -91,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
         self._is_due = False  # the next portion is asked for
+        self._portions = 0  # done in a row
         self._backlog: deque[tuple[str, Iterator[Publish | None]]] = deque()  # retained, by filter
         self._is_unread = False  # much that was sent has not been taken
         self._is_held_up = False  # the next event waits until the client has room
@@ -254,9 +259,13 @@ class Connection(asyncio.Protocol):
             return
         is_at_work = bool(self._inbox) and self._waits_for is None and not self._is_held_up
         can_go_on = is_at_work or self._can_hand_out()
-        if (can_go_on or (may_decode and self.core.has_more)) and not self._is_due:
+        if not can_go_on and not (may_decode and self.core.has_more):
+            self._portions = 0
+        elif not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._next_portion)
+            self._portions += 1
+            rest = REST_SECONDS if self._portions > PORTIONS_IN_A_ROW else 0
+            self._loop.call_later(rest, self._next_portion)
         if self.core.is_closed:
             return
         if can_go_on or not may_decode or self.core.has_more:
