@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -106,6 +107,31 @@ def test_rate_without_a_configuration_is_a_thousand(call: Call, tx: Tx) -> None:
     add_things(call, tx, *(f"t{n:04}" for n in range(1100)), group="g")
     a_job(call, tx, "j1", [group_arn(call, "g")])
     assert [len(handed_out(tx)), *ticks(tx, 2)] == [1000, 1100, 1100]
+
+
+def test_one_tick_looks_at_so_many_things_and_the_next_goes_on_at_once(
+    call: Call, tx: Tx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two groups with the same members: at the end of the first nearly all have the job already."""
+    monkeypatch.setattr(rollout, "LOOKED_AT_ONCE", 100)
+    members = [f"t{n:03}" for n in range(350)]
+    add_things(call, tx, *members, group="g1")
+    add_group(call, tx, "g2")
+    for name in members:
+        join(call, tx, name, "g2")
+    add_things(call, tx, "z1", "z2", group="g2")
+    targets = [group_arn(call, "g1"), group_arn(call, "g2")]
+    a_job(call, tx, "j1", targets, jobExecutionsRolloutConfig=rate(350))
+    first = len(handed_out(tx))
+    pieces = 0
+    while found := background.due(tx, NOW):
+        pieces += 1
+        (piece,) = found
+        piece(tx, NOW)
+    assert (first, len(handed_out(tx)), pieces) == (100, 350, 7)
+    assert background.next_due_at(tx, NOW) == NOW + MINUTE
+    assert ticks(tx, 1) == [352]
+    assert describe(call, tx, "j1").is_concurrent is False
 
 
 def test_minutes_that_were_missed_are_not_made_up_for(call: Call, tx: Tx) -> None:
@@ -259,8 +285,21 @@ _targets = st.lists(st.sampled_from([*NAMES, *GROUPS]), min_size=1, max_size=6, 
 
 
 @settings(max_examples=80)
-@given(_members, _targets, st.integers(1, 4), st.sampled_from(["SNAPSHOT", CONTINUOUS]))
+@given(
+    _members,
+    _targets,
+    st.integers(1, 4),
+    st.sampled_from(["SNAPSHOT", CONTINUOUS]),
+    st.sampled_from([1, 2, 3, 5_000]),
+)
 def test_every_targeted_thing_gets_the_job_once_at_the_rate(
+    members: dict[str, set[str]], targets: list[str], per_minute: int, selection: str, looked_at_once: int
+) -> None:
+    with patch.object(rollout, "LOOKED_AT_ONCE", looked_at_once):
+        _every_targeted_thing_gets_the_job(members, targets, per_minute, selection)
+
+
+def _every_targeted_thing_gets_the_job(
     members: dict[str, set[str]], targets: list[str], per_minute: int, selection: str
 ) -> None:
     database = memory_database()
@@ -279,6 +318,7 @@ def test_every_targeted_thing_gets_the_job_once_at_the_rate(
             join(call, tx, name, group)
     arns = [group_arn(call, t) if t in GROUPS else arn(call, t) for t in targets]
     a_job(call, tx, "j1", arns, targetSelection=selection, jobExecutionsRolloutConfig=rate(per_minute))
+    work_off(tx, NOW)
 
     expected = _expected(members, targets)
     totals = [len(handed_out(tx)), *ticks(tx, 9)]

@@ -29,6 +29,9 @@ ASSOCIATED_AT_ONCE = 1_000
 LOOK_AHEAD = 100
 """Things looked at together, at least, behind the last one that the rate allows."""
 
+LOOKED_AT_ONCE = 5_000
+"""Things and targets a tick looks at before it lets others have the writer."""
+
 
 def begin(
     tx: Tx,
@@ -82,6 +85,7 @@ def tick(
 ) -> None:
     """Queue what the rate allows now; end the rollout when all targets are done.
 
+    Where very many things have the job already, it is due again at once and goes on behind those it saw.
     ``spread``: a minute's batch may be handed out in parts (only of a job that has a rate of its own).
     ``per_minute``: the rate of a job that has none.
     Doing nothing if the rollout is gone makes a tick safe to repeat.
@@ -94,7 +98,7 @@ def tick(
         tx.rollouts.delete(rollout.key)
         return
     minute, part = _allowed(tx, job, rollout, spread, per_minute, now)
-    cursor, queued = _walk(tx, job, rollout, part.size, now)
+    cursor, queued, is_cut_short = _walk(tx, job, rollout, part.size, now)
     if queued:
         tx.jobs.add_to_counters({job.key: {ExecutionStatus.QUEUED: queued}})
     if cursor.position >= rollout.end_position:
@@ -105,7 +109,7 @@ def tick(
             replace(
                 rollout,
                 cursor=cursor,
-                next_tick_at=part.next_at,
+                next_tick_at=now if is_cut_short else part.next_at,
                 notified=rollout.notified + queued,
                 minute=minute and minute._replace(handed_out=minute.handed_out + queued),
             )
@@ -133,18 +137,29 @@ def _allowed(
     return minute, plan_slice(minute, now, spread=spread and config is not None)
 
 
-def _walk(tx: Tx, job: Job, rollout: Rollout, size: int, now: int) -> tuple[Cursor, int]:
-    """Queue up to ``size`` executions from the cursor on; where it stands then, and how many were queued.
+class _Walked(NamedTuple):
+    """Where the walk stands, how many it queued, and whether it had only looked at too many to go on."""
+
+    cursor: Cursor
+    queued: int
+    is_cut_short: bool
+
+
+def _walk(tx: Tx, job: Job, rollout: Rollout, size: int, now: int) -> _Walked:
+    """Queue up to ``size`` executions from the cursor on.
 
     It stops before the first thing that is too many: when only things that have the job already are left,
     the rollout is done.
     """
     targets = tx.jobs.targets(job.key)
     cursor = rollout.cursor
-    queued = 0
+    queued = looked_at = 0
     while cursor.position < rollout.end_position:
-        limit = max(size - queued + 1, LOOK_AHEAD)
+        if looked_at >= LOOKED_AT_ONCE:
+            return _Walked(cursor, queued, is_cut_short=True)
+        limit = min(max(size - queued + 1, LOOK_AHEAD), LOOKED_AT_ONCE - looked_at)
         steps = _steps(tx, job, rollout, targets[cursor.position], cursor, limit)
+        looked_at += len(steps) or 1
         fresh = _to_be_given(tx, job, rollout, cursor, steps)
         taken = fresh[: size - queued]
         if taken:
@@ -155,9 +170,9 @@ def _walk(tx: Tx, job: Job, rollout: Rollout, size: int, now: int) -> tuple[Curs
             tx.record(PendingChanged(job.scope, tuple(step.thing_name for step in taken)))
         queued += len(taken)
         if len(taken) < len(fresh):
-            return (taken[-1].cursor if taken else cursor), queued
+            return _Walked(taken[-1].cursor if taken else cursor, queued, is_cut_short=False)
         cursor = steps[-1].cursor if len(steps) == limit else Cursor(cursor.position + 1)
-    return cursor, queued
+    return _Walked(cursor, queued, is_cut_short=False)
 
 
 class _Step(NamedTuple):
@@ -174,7 +189,7 @@ def _steps(tx: Tx, job: Job, rollout: Rollout, target: Target, cursor: Cursor, l
         assert arn is not None
         assert target.thing_key is not None
         alive = tx.things.keys(job.scope, [arn.name]).get(arn.name) == target.thing_key
-        return [_Step(target.thing_key, arn.name, cursor)] if alive else []
+        return [_Step(target.thing_key, arn.name, Cursor(cursor.position + 1))] if alive else []
     members = tx.groups.walk(
         target.group_key,
         depth=cursor.depth,
