@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from thingjobs.operations import following, jobs, thing_groups, things
+from thingjobs.operations import background, following, jobs, thing_groups, things
 from thingjobs.wire.shapes import iot
 from world import World, names
 
@@ -326,6 +326,49 @@ def test_members_of_a_large_group_leave_in_pieces(world: World, monkeypatch: pyt
     world.work_off()
     assert world.counted("j1") == {"removed": 24, "succeeded": 1}
     assert not world.tx.groups.has_garbage()
+
+
+def test_the_more_jobs_follow_a_group_the_fewer_members_leave_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "LEFT_AT_ONCE", 10)
+    monkeypatch.setattr(background, "LEAVE_SIZE", 8)
+    world.things(*names("m", 9), group="g3")
+    for job in ("j1", "j2", "j3"):
+        world.continuous(job, "g3", "t1")
+    delete_group(world, "g3")
+    for removed in (3, 5, 7, 9, 9):
+        assert [world.counted(job)["removed"] for job in ("j1", "j2", "j3")] == [removed] * 3
+        pieces = [p for p in background.due(world.tx, world.now) if isinstance(p, background.Leave)]
+        for piece in pieces:
+            piece(world.tx, world.now)
+    assert pieces == []
+    assert world.counted("j1") == {"removed": 9, "queued": 1}
+
+
+def test_those_removed_together_are_as_those_removed_alone(world: World) -> None:
+    """spec: lifecycle 9, 11: what is removed keeps its version, and is told"""
+    world.enable_events("JOB", "JOB_EXECUTION")
+    world.things("m1", "m2", "m3", group="g3")
+    world.continuous("j1", "g3")
+    world.report("j1", "IN_PROGRESS", "m3")
+    world.listen("m1")
+    delete_group(world, "g3")
+    assert world.told("m1") == [([], "")]
+    assert world.executions("j1", "m3") == ["IN_PROGRESS"]
+    world.leave("m3", "g3")
+    removed = world.execution("j1", "m1")
+    assert (removed.status, removed.version_number) == ("REMOVED", 1)
+    assert world.topics() == ["jobExecution/j1/removed"] * 2
+
+
+def test_group_deleted_at_the_end_time_completes_the_job(world: World) -> None:
+    """The end is not seen yet: who looks first completes it."""
+    world.things("m1", group="g3")
+    world.continuous("j1", "g3", schedulingConfig={"endTime": world.at(60), "endBehavior": "STOP_ROLLOUT"})
+    world.skip(60)
+    delete_group(world, "g3")
+    assert (world.status("j1"), world.counted("j1")) == ("COMPLETED", {"removed": 1})
 
 
 def test_counters_and_marks_of_a_deleted_job_go_with_it(world: World) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from msgspec import convert
 from factories import group_arn, rows
 from thingjobs.domain.errors import ServiceError
 from thingjobs.domain.model import TERMINAL
-from thingjobs.operations import jobs, thing_groups, things
+from thingjobs.operations import background, following, jobs, rollout, thing_groups, things
 from thingjobs.operations.device import Command, DeviceOperations, Request
 from thingjobs.operations.device_documents import DeviceDocuments
 from thingjobs.wire.shapes import iot, iot_jobs_data
@@ -33,11 +34,20 @@ ABORTS = [None, abort(("FAILED", 50, 2)), abort(("ALL", 40, 3), ("FAILED", 100, 
 RATES = [None, {"maximumPerMinute": 1}, {"maximumPerMinute": 2}]
 
 
+PIECES = [(rollout, "LOOKED_AT_ONCE"), (following, "LEFT_AT_ONCE"), (background, "LEAVE_SIZE")]
+
+
 class Lifecycle(RuleBasedStateMachine):
-    """Operators, devices, the registry and the clock; the service keeps nothing outside of its store."""
+    """Operators, devices, the registry and the clock; the service keeps nothing outside of its store.
+
+    What is done in pieces is done in pieces of one or two.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._pieces = [patch.object(module, name, 2) for module, name in PIECES]
+        for each in self._pieces:
+            each.start()
         self._folder = TemporaryDirectory()
         self.world = World(path=f"{self._folder.name}/world.db")
         self.world.enable_events("JOB", "JOB_EXECUTION")
@@ -362,6 +372,13 @@ class Lifecycle(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """In the end everything comes to rest."""
+        try:
+            self._comes_to_rest()
+        finally:
+            for each in self._pieces:
+                each.stop()
+
+    def _comes_to_rest(self) -> None:
         self.world.wind(24 * 60)
         assert rows(self.world.tx, "SELECT 1 FROM rollout") == []
         assert rows(self.world.tx, "SELECT 1 FROM job WHERE sweep IS NOT NULL") == []

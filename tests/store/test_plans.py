@@ -21,7 +21,7 @@ ARRAYS = {"members", "things", "keys", "names", "left_out"}
     [
         ("pending_of_things", "job_execution_pending (thing_key=? AND job_key>?)"),
         ("pending_of_thing", "job_execution_pending (thing_key=? AND job_key>?)"),
-        ("pending_of_job_on", "job_execution_pending (thing_key=? AND job_key=?)"),
+        ("remove_queued", "job_execution_pending (thing_key=? AND job_key=?)"),
         ("named_executions", "(job_key=? AND thing_name=? AND execution_number=?)"),
         ("newest_of_things", "(job_key=? AND thing_name=?)"),
         ("overdue_jobs", "job_execution_due (deadline_at<?)"),

@@ -20,6 +20,7 @@ MANUAL_CLOCK = "manual_clock_now"
 SWEEP_SIZE = 2_000
 PURGE_SIZE = 2_000
 LEAVE_SIZE = 1_000
+"""Members of a deleted group, times the jobs they leave."""
 LOOKED_AT = 1_000
 """Overdue executions looked at to learn which jobs have some."""
 MOST_AT_ONCE = 100

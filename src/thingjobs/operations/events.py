@@ -44,8 +44,8 @@ class Telling:
         if self._wants(job.scope, rules.JOB_EXECUTION):
             self._execution(job.scope, job.job_id, rules.DELETED, execution)
 
-    def swept(self, job: Job, operation: str, rows: Sequence[SweptRow], *, force: bool) -> None:
-        """A sweep canceled or deleted executions of a job."""
+    def swept(self, job: Job | JobFacts, operation: str, rows: Sequence[SweptRow], *, force: bool) -> None:
+        """Executions of a job were ended or deleted all alike."""
         if not rows or not self._wants(job.scope, rules.JOB_EXECUTION):
             return
         scope = self._scope(job.scope)

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from thingjobs.domain import execution as rules
 from thingjobs.domain.effects import PendingChanged, WorkDue
 from thingjobs.domain.model import ExecutionStatus, GroupKey, Job, JobFacts, JobKey, Mark, ThingKey
 from thingjobs.domain.targeting import Action, JobMoment, on_join, on_leave
-from thingjobs.operations import endings
+from thingjobs.operations.completion import complete_if_done, has_ended
+from thingjobs.operations.events import Telling
 from thingjobs.operations.newest import newest_of
 from thingjobs.store.tx import Tx
 
 Things = Sequence[tuple[ThingKey, str]]
 """Things by key and name."""
 
-LEFT_AT_ONCE = 5_000
-"""Members up to which the end of a group is dealt with before it is answered."""
+REMOVED = ExecutionStatus.REMOVED.value.lower()
+LEFT_AT_ONCE = 1_000
+"""Members, times the jobs they leave, of which the end of a group is dealt with before it is answered."""
 
 
 def joined(tx: Tx, group: GroupKey, things: Things, now: int) -> None:
@@ -44,13 +45,19 @@ def group_deleted(tx: Tx, group: GroupKey, now: int) -> None:
 
 
 def some_leave_deleted_group(tx: Tx, group: GroupKey, *, limit: int, now: int) -> None:
-    """Up to ``limit`` members of a deleted group leave the jobs that followed it."""
+    """Some members of a deleted group leave all jobs that followed it.
+
+    Shapes: members times jobs are ``limit`` at the most, but one member leaves in any case.
+    """
     after = tx.groups.leaving_after(group)
     if after is None:
         return
-    things = tx.groups.members_to_leave(group, after=after, limit=limit)
-    left(tx, group, things, now)
-    tx.groups.go_on_leaving(group, things[-1][1] if len(things) == limit else None)
+    followers = _followers(tx, group)
+    members = max(1, limit // max(1, len(followers)))
+    things = tx.groups.members_to_leave(group, after=after, limit=members)
+    for job in followers.values():
+        _leave(tx, job, things, now)
+    tx.groups.go_on_leaving(group, things[-1][1] if len(things) == members else None)
 
 
 def some_join_at_opening(tx: Tx, job: Job, *, limit: int, now: int) -> bool:
@@ -97,8 +104,7 @@ def _leave(tx: Tx, job: JobFacts, things: Things, now: int) -> None:
     removed = [thing for thing in things if asked[thing[0]] is Action.REMOVE]
     recorded = [thing for thing in things if asked[thing[0]] is Action.RECORD_REMOVED_ROW]
     if removed:
-        queued = tx.executions.pending_of_job_on(job.job_key, [key for key, _ in removed])
-        endings.end(tx, [(each, rules.remove(each, now=now)) for each in queued], now)
+        _remove(tx, job, removed, now)
     if recorded:
         tx.executions.record_removed(job.job_key, recorded, now)
         tx.marks.take(job.job_key, recorded, Mark.ALL_DELETED)
@@ -106,3 +112,16 @@ def _leave(tx: Tx, job: JobFacts, things: Things, now: int) -> None:
     gone = [thing for thing in things if thing[0] not in targeted]
     if gone and job.has_windows:
         tx.marks.take(job.job_key, gone, Mark.JOINS_AT_OPENING)
+
+
+def _remove(tx: Tx, job: JobFacts, things: Things, now: int) -> None:
+    """Take what is queued from things: all alike, since REMOVED neither aborts a job nor is tried again."""
+    rows = tx.executions.remove_queued(job.job_key, [key for key, _ in things], now)
+    count = len(rows)
+    tx.jobs.add_to_counters({job.job_key: {ExecutionStatus.QUEUED: -count, ExecutionStatus.REMOVED: count}})
+    tx.record(PendingChanged(job.scope, tuple(row.thing_name for row in rows)))
+    telling = Telling(tx, now)
+    telling.swept(job, REMOVED, rows, force=False)
+    telling.save()
+    if has_ended(job, now):
+        complete_if_done(tx, job.job_key, now)

@@ -38,7 +38,7 @@ class ExecutionRow(NamedTuple):
 
 
 class SweptRow(NamedTuple):
-    """An execution that a sweep canceled or deleted; ``status_details`` as JSON."""
+    """An execution that was ended or deleted with others, all alike; ``status_details`` as JSON."""
 
     thing_name: str
     execution_number: int
@@ -111,11 +111,6 @@ class Executions:
             ],
         )
 
-    def pending_of_job_on(self, job_key: JobKey, things: Sequence[ThingKey]) -> Sequence[JobExecution]:
-        """What things still have to do of one job."""
-        rows = self._db.rows("pending_of_job_on", job_key=job_key, things=self._db.array(things))
-        return [_execution(row) for row in rows]
-
     def delete(self, execution: JobExecution) -> None:
         self._db.run("delete_execution", id=execution.id)
 
@@ -131,6 +126,11 @@ class Executions:
             "insert_removed_execution",
             [{"job_key": job_key, "thing_key": key, "thing_name": name, "now": now} for key, name in things],
         )
+
+    def remove_queued(self, job_key: JobKey, things: Sequence[ThingKey], now: int) -> Sequence[SweptRow]:
+        """Make REMOVED what things have not started of one job; the versions stay, as in ``domain``."""
+        rows = self._db.rows("remove_queued", job_key=job_key, things=self._db.array(things), now=now)
+        return [SweptRow(*row) for row in rows]
 
     def newest(
         self, job_key: JobKey, things: Sequence[tuple[ThingKey, str]]

@@ -32,15 +32,6 @@ SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status,
 FROM job_execution e
 WHERE e.thing_key = :thing_key AND e.job_key > 0 AND e.status IN ('QUEUED', 'IN_PROGRESS');
 
--- name: pending_of_job_on
--- What the things in :things still have to do of one job. (CROSS JOIN because the things are few and the
--- job may be large: SQLite would start at the job.)
-SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
-       e.retry_attempt, e.failed_retries, e.force_canceled, e.status_details, e.queued_at, e.started_at,
-       e.last_updated_at, e.in_progress_deadline_at, e.step_deadline_at
-FROM json_each(:things) n
-CROSS JOIN job_execution e ON e.thing_key = n.value AND e.job_key = :job_key AND e.status IN ('QUEUED', 'IN_PROGRESS');
-
 -- name: execution_of_job
 -- One execution of a job on a thing; the newest if :execution_number is null.
 SELECT e.id, e.job_key, e.thing_key, e.thing_name, e.execution_number, e.status, e.version,
@@ -79,6 +70,17 @@ SELECT :job_key, :thing_key, :thing_name,
        coalesce((SELECT max(e.execution_number) FROM job_execution e
                  WHERE e.job_key = :job_key AND e.thing_name = :thing_name), 0) + 1,
        'REMOVED', 1, 0, 0, :now, :now;
+
+-- name: remove_queued
+-- Make REMOVED what the things in :things have queued of one job. (CROSS JOIN because the things are few and
+-- the job may be large: SQLite would start at the job.)
+UPDATE job_execution SET status = 'REMOVED', last_updated_at = :now,
+       in_progress_deadline_at = NULL, step_deadline_at = NULL, deadline_at = NULL
+WHERE id IN (SELECT e.id FROM json_each(:things) n
+             CROSS JOIN job_execution e ON e.thing_key = n.value AND e.job_key = :job_key
+              AND e.status IN ('QUEUED', 'IN_PROGRESS'))
+  AND status = 'QUEUED'
+RETURNING thing_name, execution_number, status_details;
 
 -- name: overdue_jobs
 -- The jobs of the executions that are due to time out by :now, with the earliest deadline of each; without
