@@ -14,11 +14,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec import convert
 
 from factories import group_arn, rows
+from thingjobs.domain import deadline
 from thingjobs.domain.errors import ServiceError
-from thingjobs.domain.model import TERMINAL
-from thingjobs.operations import background, following, jobs, rollout, thing_groups, things
+from thingjobs.domain.model import TERMINAL, JobKey
+from thingjobs.operations import background, endings, following, jobs, rollout, thing_groups, things, timeouts
 from thingjobs.operations.device import Command, DeviceOperations, Request
 from thingjobs.operations.device_documents import DeviceDocuments
+from thingjobs.store.tx import Tx
 from thingjobs.wire.shapes import iot, iot_jobs_data
 from world import World, abort, retry
 
@@ -35,6 +37,7 @@ RATES = [None, {"maximumPerMinute": 1}, {"maximumPerMinute": 2}]
 
 
 PIECES = [(rollout, "LOOKED_AT_ONCE"), (following, "LEFT_AT_ONCE"), (background, "LEAVE_SIZE")]
+PIECES += [(timeouts, "TIMED_OUT_AT_ONCE")]
 
 
 class Lifecycle(RuleBasedStateMachine):
@@ -454,3 +457,70 @@ def _comparable(answer: object) -> object:
     if isinstance(answer, ServiceError):
         return type(answer), answer.message, getattr(answer, "state", None)
     return answer
+
+
+# --- time-outs as a set, or each alone ----------------------------------------------------------------
+
+
+@settings(max_examples=150)
+@given(
+    reports=st.lists(
+        st.sampled_from(["SUCCEEDED", "FAILED", "IN_PROGRESS", "IN_PROGRESS", None]), max_size=9
+    ),
+    aborts=st.sampled_from(
+        [*ABORTS, abort(("TIMED_OUT", 30, 2)), abort(("FAILED", 20, 5), ("TIMED_OUT", 100, 1))]
+    ),
+    retries=st.sampled_from([*RETRIES, retry(TIMED_OUT=2)]),
+    continuous=st.booleans(),
+    ends=st.sampled_from([None, "STOP_ROLLOUT", "CANCEL", "FORCE_CANCEL"]),
+    canceled=st.sampled_from([None, False, False, True]),
+    gone=st.sets(st.integers(0, 8), max_size=3),
+    at_once=st.sampled_from([1, 2, 1_000]),
+)
+def test_time_outs_as_a_set_are_as_each_alone(
+    reports: list[str | None],
+    aborts: dict[str, Any] | None,
+    retries: dict[str, Any] | None,
+    continuous: bool,
+    ends: str | None,
+    canceled: bool | None,
+    gone: set[int],
+    at_once: int,
+) -> None:
+    members = {
+        "targetSelection": "CONTINUOUS" if continuous else "SNAPSHOT",
+        "jobExecutionsRetryConfig": retries,
+        "abortConfig": aborts,
+        "timeoutConfig": {"inProgressTimeoutInMinutes": 60},
+    }
+    config = {name: value for name, value in members.items() if value is not None}
+    found = []
+    for time_out_some in (_each_alone, timeouts.time_out_some):
+        world = World()
+        world.enable_events("JOB", "JOB_EXECUTION")
+        names = [f"t{n}" for n in range(len(reports) + 1)]
+        world.things(*names, group="g0")
+        if ends is not None:
+            config["schedulingConfig"] = {"endTime": world.at(60), "endBehavior": ends}
+        world.job("j0", "g0", **config)
+        for name, status in zip(names, reports, strict=False):
+            if status is not None and "j0" in world.pending(name):
+                world.report("j0", status, name)
+        for number in gone & set(range(len(names))):
+            world.leave(names[number], "g0")
+        if canceled is not None and world.status("j0") == "IN_PROGRESS":
+            world.cancel("j0", force=canceled)
+        world.skip(60)
+        (job,) = rows(world.tx, "SELECT key FROM job")
+        with patch.object(timeouts, "TIMED_OUT_AT_ONCE", at_once):
+            while not time_out_some(world.tx, job[0], world.now):
+                pass
+        told = sorted((topic, payload.get("thingArn", "")) for topic, payload in world.events())
+        found.append((_state(world), told))
+    assert found[0] == found[1]
+
+
+def _each_alone(tx: Tx, job_key: JobKey, now: int) -> bool:
+    overdue = tx.executions.overdue(job_key, now, 1)
+    endings.end(tx, [(before, deadline.time_out(before, now=now)) for before in overdue], now)
+    return not overdue

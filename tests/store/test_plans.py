@@ -25,6 +25,7 @@ ARRAYS = {"members", "things", "keys", "names", "left_out"}
         ("named_executions", "(job_key=? AND thing_name=? AND execution_number=?)"),
         ("newest_of_things", "(job_key=? AND thing_name=?)"),
         ("overdue_jobs", "job_execution_due (deadline_at<?)"),
+        ("time_out_some", "job_execution_due (deadline_at<?)"),
         ("overdue_of_job", "job_execution_due (deadline_at<?)"),
         ("next_deadline_at", "job_execution_due (deadline_at>?)"),
         ("cancel_some", "job_execution_by_status (job_key=? AND status=?)"),

@@ -61,6 +61,34 @@ def criterion_met(criteria: Sequence[AbortCriterion], counters: Counters) -> Abo
     return None
 
 
+def ends_before_abort(
+    criteria: Sequence[AbortCriterion], counters: Counters, status: ExecutionStatus, most: int
+) -> int:
+    """How many executions can end as ``status``, one after the other, with no criterion met by any of them.
+
+    Shapes: ``counters`` are those before the first of them; the result is in 0..``most``.
+    Errors: none.
+    """
+    met_by = [_first_end_that_meets(criterion, counters, status) for criterion in criteria]
+    return min([most, *(number - 1 for number in met_by if number is not None)])
+
+
+def _first_end_that_meets(
+    criterion: AbortCriterion, counters: Counters, status: ExecutionStatus
+) -> int | None:
+    """The number, from 1, of the first end as ``status`` that meets a criterion; None if none ever does."""
+    total = executed(counters)
+    failed = failures(criterion.failure_type, counters)
+    enough = max(1, criterion.min_number_of_executed_things - total)
+    missing = criterion.threshold_bp * total - failed * _WHOLE_BP
+    if status not in _FAILURES[criterion.failure_type]:  # the share of failures falls with each end
+        return enough if missing + criterion.threshold_bp * enough <= 0 else None
+    others = _WHOLE_BP - criterion.threshold_bp
+    if others == 0:
+        return enough if missing <= 0 else None
+    return max(enough, -(-missing // others))
+
+
 def abort_comment(criterion: AbortCriterion, counters: Counters) -> str:
     """The job's comment once ``criterion`` has canceled it; ``counters`` are those that met it.
 

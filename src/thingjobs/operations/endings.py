@@ -1,7 +1,8 @@
 """What the ends of executions mean for their jobs and things: counters, completion, abort, retries.
 
-All that ends an execution goes through here, whoever ended it. Ends are decided one after the other by
+Whatever may end one execution unlike the next goes through here. Ends are decided one after the other by
 ``domain.consequence``, each with the counters as they are right after it; what follows is saved at once.
+Executions that end by the thousand and all alike do so in ``timeouts``, ``following`` and ``sweep``.
 """
 
 from __future__ import annotations

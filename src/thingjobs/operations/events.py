@@ -17,7 +17,7 @@ from thingjobs.domain.effects import EventsWaiting
 from thingjobs.domain.events import JobOperation
 from thingjobs.domain.model import Counters, Job, JobExecution, JobFacts, Scope, ScopeId
 from thingjobs.store.events import WaitingEvent
-from thingjobs.store.executions import SweptRow
+from thingjobs.store.executions import SweptRow, TimedOutRow
 from thingjobs.store.tx import Tx
 
 PUBLISHED_AT_ONCE = 500
@@ -44,7 +44,9 @@ class Telling:
         if self._wants(job.scope, rules.JOB_EXECUTION):
             self._execution(job.scope, job.job_id, rules.DELETED, execution)
 
-    def swept(self, job: Job | JobFacts, operation: str, rows: Sequence[SweptRow], *, force: bool) -> None:
+    def swept(
+        self, job: Job | JobFacts, operation: str, rows: Sequence[SweptRow | TimedOutRow], *, force: bool
+    ) -> None:
         """Executions of a job were ended or deleted all alike."""
         if not rows or not self._wants(job.scope, rules.JOB_EXECUTION):
             return

@@ -45,6 +45,27 @@ class SweptRow(NamedTuple):
     status_details: str | None
 
 
+class TimedOutRow(NamedTuple):
+    """An execution that was timed out with others; ``status_details`` as JSON."""
+
+    thing_name: str
+    execution_number: int
+    status_details: str | None
+    thing_key: ThingKey
+    retry_attempt: int
+    failed_retries: int
+
+
+class RetryRow(NamedTuple):
+    """A retry to be queued."""
+
+    thing_key: ThingKey
+    thing_name: str
+    execution_number: int
+    retry_attempt: int
+    failed_retries: int
+
+
 class PendingQueues(NamedTuple):
     """The things that exist of those asked for, and their pending executions in no order."""
 
@@ -120,6 +141,9 @@ class Executions:
         """Queue one execution for each thing, in their order."""
         self._db.run("queue_executions", job_key=job_key, things=self._db.array(things), now=now)
 
+    def queue_retries(self, job_key: JobKey, retries: Sequence[RetryRow], now: int) -> None:
+        self._db.run("queue_retries", job_key=job_key, retries=self._db.array(retries), now=now)
+
     def record_removed(self, job_key: JobKey, things: Sequence[tuple[ThingKey, str]], now: int) -> None:
         """Store an execution that is REMOVED from the start for each thing."""
         self._db.run_many(
@@ -166,10 +190,10 @@ class Executions:
         rows = self._db.rows("overdue_of_job", job_key=job_key, now=now, limit=limit)
         return [_execution(row) for row in rows]
 
-    def time_out_some(self, job_key: JobKey, now: int, limit: int) -> Sequence[SweptRow]:
-        """Time out what is overdue of a job, all alike."""
+    def time_out_some(self, job_key: JobKey, now: int, limit: int) -> Sequence[TimedOutRow]:
+        """Time out what is overdue of a job, all alike, the longest overdue first."""
         rows = self._db.rows("time_out_some", job_key=job_key, now=now, limit=limit)
-        return [SweptRow(*row) for row in rows]
+        return [TimedOutRow(*row) for row in rows]
 
     def next_deadline_at(self, now: int) -> int | None:
         """When the first time-out after ``now`` is due."""

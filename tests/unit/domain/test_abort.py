@@ -13,6 +13,7 @@ from thingjobs.domain.abort import (
     REASON_CODE,
     abort_comment,
     criterion_met,
+    ends_before_abort,
     executed,
     failures,
 )
@@ -190,3 +191,22 @@ def test_the_one_found_is_the_first_that_is_met_alone(
 ) -> None:
     alone = [criterion for criterion in several if criterion_met([criterion], counters)]
     assert criterion_met(several, counters) == (alone[0] if alone else None)
+
+
+@given(
+    st.lists(criteria, max_size=3),
+    counts,
+    st.sampled_from([_S.TIMED_OUT, _S.FAILED, _S.REJECTED, _S.SUCCEEDED]),
+    st.integers(0, 40),
+)
+def test_so_many_can_end_before_one_meets_a_criterion(
+    several: list[AbortCriterion], counters: Counters, status: ExecutionStatus, most: int
+) -> None:
+    expected = 0
+    while expected < most:
+        counters = {**counters, status: counters[status] + 1}
+        if criterion_met(several, counters):
+            break
+        expected += 1
+    before = {**counters, status: counters[status] - expected - (1 if expected < most else 0)}
+    assert ends_before_abort(several, before, status, most) == expected

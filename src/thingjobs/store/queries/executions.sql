@@ -53,6 +53,14 @@ SELECT :job_key, json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'),
        'QUEUED', 1, 0, 0, :now, :now
 FROM json_each(:things) n ORDER BY n.key;
 
+-- name: queue_retries
+-- Queue retries: [thing key, thing name, number, attempt, retries after a failure] each of :retries.
+INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version, retry_attempt,
+                           failed_retries, force_canceled, queued_at, last_updated_at)
+SELECT :job_key, json_extract(n.value, '$[0]'), json_extract(n.value, '$[1]'), json_extract(n.value, '$[2]'),
+       'QUEUED', 1, json_extract(n.value, '$[3]'), json_extract(n.value, '$[4]'), 0, :now, :now
+FROM json_each(:retries) n ORDER BY n.key;
+
 -- name: insert_execution
 -- Store an execution that was decided elsewhere: a retry, or one that is REMOVED from the start.
 INSERT INTO job_execution (job_key, thing_key, thing_name, execution_number, status, version, retry_attempt,
@@ -106,7 +114,7 @@ UPDATE job_execution SET status = 'TIMED_OUT', version = version + 1, last_updat
        in_progress_deadline_at = NULL, step_deadline_at = NULL, deadline_at = NULL
 WHERE id IN (SELECT e.id FROM job_execution e WHERE e.deadline_at <= :now AND +e.job_key = :job_key
              ORDER BY e.deadline_at, e.job_key, e.id LIMIT :limit)
-RETURNING thing_name, execution_number, status_details;
+RETURNING thing_name, execution_number, status_details, thing_key, retry_attempt, failed_retries;
 
 -- name: next_deadline_at
 -- When the first time-out after :now is due.
