@@ -15,15 +15,16 @@ import pytest
 from factories import MINUTE, NOW, a_job, add_things, arn, describe, group_arn, rows
 from thingjobs.auth.sigv4 import Request
 from thingjobs.clock import ManualClock
-from thingjobs.domain.model import ScopeId
+from thingjobs.domain.model import JobKey, ScopeId
 from thingjobs.domain.quotas import DEFAULT_QUOTAS
+from thingjobs.engine import engine as engine_module
 from thingjobs.engine import supervision
 from thingjobs.engine.engine import Engine
 from thingjobs.engine.outbox import Wait
 from thingjobs.http.admin import Admin
 from thingjobs.http.identity import AnyoneIdentity
 from thingjobs.metrics import Metrics
-from thingjobs.operations import background, event_configurations, events
+from thingjobs.operations import background, event_configurations, events, sweep, timeouts
 from thingjobs.operations.call import Call, Endpoints
 from thingjobs.operations.device import Command, DeviceOperations
 from thingjobs.operations.device_documents import DeviceDocuments
@@ -275,6 +276,42 @@ def test_without_a_broker_events_go_nowhere(tmp_path: Path) -> None:
             await server.ask(succeed("t1"))
             await server.engine.advance(server.clock, 1)
             assert await server.do(lambda _, tx: rows(tx, "SELECT * FROM outbox")) == []
+
+    run(work())
+
+
+def three_canceled(call: Call, tx: Tx) -> None:
+    for job_id in ("s1", "s2", "s3"):
+        a_job(call, tx, job_id, [arn(call, "t2")])
+    rows(tx, "UPDATE job SET status = 'CANCELED', sweep = 'CANCEL' WHERE job_id LIKE 's%'")
+
+
+def test_what_comes_due_does_not_wait_for_other_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """spec: ruling 6: time passes while jobs are swept, and an execution is to time out"""
+    monkeypatch.setattr(engine_module, "LOOK_AT_CLOCK_EVERY_S", 0.0)
+    done: list[str] = []
+    sweep_some, time_out_some = sweep.some, timeouts.time_out_some
+
+    async def work() -> None:
+        async with a_server(tmp_path) as server:
+
+            def swept(tx: Tx, job_key: JobKey, *, limit: int, now: int) -> int:
+                done.append("sweep")
+                server.clock.set(NOW + MINUTE)
+                return sweep_some(tx, job_key, limit=limit, now=now)
+
+            def timed_out(tx: Tx, job_key: JobKey, now: int) -> bool:
+                done.append("time-out")
+                return time_out_some(tx, job_key, now)
+
+            monkeypatch.setattr(sweep, "some", swept)
+            monkeypatch.setattr(timeouts, "time_out_some", timed_out)
+            await server.do(prepare)
+            await server.ask(start("t1"))
+            await server.do(three_canceled)
+            server.engine.start(server.store)
+            await server.engine.advance(server.clock, MINUTE)
+            assert done == ["sweep", "time-out", "sweep", "sweep"]
 
     run(work())
 

@@ -29,6 +29,10 @@ LOOK_AT_LEAST_EVERY_S = 30.0
 PAUSE_AFTER_FAILURE_S = 1.0
 LEFT_TO_OTHERS = 2.5
 """How long devices and operators have the writer after a piece of work, in multiples of its time."""
+LEFT_BY_CLOCK = 0.5
+"""The same after a piece that the clock made due: 100,000 time-outs must not be 5 seconds late."""
+LOOK_AT_CLOCK_EVERY_S = 0.1
+"""How long other work goes on before what the clock made due meanwhile goes first."""
 
 log = structlog.get_logger()
 
@@ -38,7 +42,9 @@ class Engine:
 
     def __init__(self, clock: Clock, quotas: Quotas = DEFAULT_QUOTAS) -> None:
         self._clock = clock
-        self._look = partial(background.look, spread=not isinstance(clock, ManualClock), quotas=quotas)
+        spread = not isinstance(clock, ManualClock)
+        self._look = partial(background.look, spread=spread, quotas=quotas)
+        self._due_by_clock = partial(background.due_by_clock, spread=spread, quotas=quotas)
         self._hint = asyncio.Event()
         self._working = asyncio.Lock()
         self._failures = Failures()
@@ -136,17 +142,31 @@ class Engine:
             pieces = due if again is None else [*due, again]
             if not pieces:
                 return next_at
+            looked_at = time.perf_counter()
             for piece in pieces:
-                try:
-                    await self._do(store, piece)
-                except ServiceUnavailable:
-                    raise
-                except Exception:
-                    # One job's failure is logged and left; the others go on.
-                    log.exception("background_work_failed", work=repr(piece))
-                    self._failures.failed(piece)
-                else:
-                    self._failures.succeeded(piece)
+                waited = time.perf_counter() - looked_at
+                if not isinstance(piece, background.ByClock) and waited >= LOOK_AT_CLOCK_EVERY_S:
+                    await self._work_off_clock(store)
+                    looked_at = time.perf_counter()
+                await self._try(store, piece)
+
+    async def _work_off_clock(self, store: Store) -> None:
+        """Do what the clock made due by now."""
+        while pieces := await store.read(partial(self._due_by_clock, left_out=self._failures.pieces)):
+            for piece in pieces:
+                await self._try(store, piece)
+
+    async def _try(self, store: Store, piece: background.Piece) -> None:
+        try:
+            await self._do(store, piece)
+        except ServiceUnavailable:
+            raise
+        except Exception:
+            # One job's failure is logged and left; the others go on.
+            log.exception("background_work_failed", work=repr(piece))
+            self._failures.failed(piece)
+        else:
+            self._failures.succeeded(piece)
 
     async def _do(self, store: Store, piece: background.Piece) -> None:
         """Do one piece, and leave the writer to others for a while if there are any.
@@ -159,4 +179,5 @@ class Engine:
         await store.write(piece)
         others = store.statistics[0].operations - before - 1
         if others > 0 and not isinstance(self._clock, ManualClock):
-            await asyncio.sleep(LEFT_TO_OTHERS * (time.perf_counter() - started))
+            left = LEFT_BY_CLOCK if isinstance(piece, background.ByClock) else LEFT_TO_OTHERS
+            await asyncio.sleep(left * (time.perf_counter() - started))

@@ -105,7 +105,42 @@ class Purge:
         tx.groups.purge(PURGE_SIZE)
 
 
-Piece = TimeOut | ScheduleStep | Tick | SweepSome | Retire | Leave | Purge
+ByClock = TimeOut | ScheduleStep | Tick
+"""What must not be late, and so goes before the rest."""
+
+Piece = ByClock | SweepSome | Retire | Leave | Purge
+
+
+def due_by_clock(
+    tx: Tx,
+    now: int,
+    *,
+    spread: bool = False,
+    quotas: Quotas = DEFAULT_QUOTAS,
+    left_out: Set[Piece] = frozenset(),
+) -> Sequence[Piece]:
+    """What the clock made due, in its order.
+
+    ``spread``: whether a minute's batch of a rollout may be handed out in parts.
+    ``left_out`` is not looked for, so that the first so many found are others.
+    """
+    timing_out = [piece.job_key for piece in left_out if isinstance(piece, TimeOut)]
+    found: list[tuple[Due, Piece]] = [
+        (Due(at, Kind.TIME_OUT, key), TimeOut(key))
+        for key, at in tx.executions.overdue_jobs(now, LOOKED_AT, timing_out)
+    ]
+    stepping = [piece.job_key for piece in left_out if isinstance(piece, ScheduleStep)]
+    found += [
+        (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread, quotas))
+        for row in tx.jobs.to_look_at(now, MOST_AT_ONCE, stepping)
+    ]
+    ticking = [piece.rollout_key for piece in left_out if isinstance(piece, Tick)]
+    found += [
+        (Due(at, Kind.TICK, key), Tick(key, spread, quotas.rollout_per_minute))
+        for key, at in tx.rollouts.due(now, MOST_AT_ONCE, ticking)
+    ]
+    found.sort(key=lambda each: each[0])
+    return [piece for _, piece in found]
 
 
 def due(
@@ -116,28 +151,8 @@ def due(
     quotas: Quotas = DEFAULT_QUOTAS,
     left_out: Set[Piece] = frozenset(),
 ) -> Sequence[Piece]:
-    """What is to be done now: what the clock made due in its order, then sweeps, then clearing away.
-
-    ``spread``: whether a minute's batch of a rollout may be handed out in parts.
-    ``left_out`` is not looked for, so that the first so many found are others.
-    """
-    timing_out = [piece.job_key for piece in left_out if isinstance(piece, TimeOut)]
-    by_clock: list[tuple[Due, Piece]] = [
-        (Due(at, Kind.TIME_OUT, key), TimeOut(key))
-        for key, at in tx.executions.overdue_jobs(now, LOOKED_AT, timing_out)
-    ]
-    stepping = [piece.job_key for piece in left_out if isinstance(piece, ScheduleStep)]
-    by_clock += [
-        (Due(row.at, _kind(row), row.key), ScheduleStep(row.key, spread, quotas))
-        for row in tx.jobs.to_look_at(now, MOST_AT_ONCE, stepping)
-    ]
-    ticking = [piece.rollout_key for piece in left_out if isinstance(piece, Tick)]
-    by_clock += [
-        (Due(at, Kind.TICK, key), Tick(key, spread, quotas.rollout_per_minute))
-        for key, at in tx.rollouts.due(now, MOST_AT_ONCE, ticking)
-    ]
-    by_clock.sort(key=lambda each: each[0])
-    pieces: list[Piece] = [piece for _, piece in by_clock]
+    """What is to be done now: what ``due_by_clock`` gives, then sweeps, then clearing away."""
+    pieces = list(due_by_clock(tx, now, spread=spread, quotas=quotas, left_out=left_out))
     sweeping = [piece.job_key for piece in left_out if isinstance(piece, SweepSome)]
     pieces += [SweepSome(key) for key in tx.jobs.to_sweep(MOST_AT_ONCE, sweeping)]
     leaving = [piece.group_key for piece in left_out if isinstance(piece, Leave)]
