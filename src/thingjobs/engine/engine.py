@@ -29,7 +29,7 @@ LOOK_AT_LEAST_EVERY_S = 30.0
 PAUSE_AFTER_FAILURE_S = 1.0
 LEFT_TO_OTHERS = 2.5
 """How long devices and operators have the writer after a piece of work, in multiples of its time."""
-LEFT_BY_CLOCK = 0.5
+LEFT_BY_CLOCK = 1.0
 """The same after a piece that the clock made due: 100,000 time-outs must not be 5 seconds late."""
 LOOK_AT_CLOCK_EVERY_S = 0.1
 """How long other work goes on before what the clock made due meanwhile goes first."""
