@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from thingjobs.clock import Clock, ManualClock, SystemClock
 from thingjobs.domain.effects import Effect
 from thingjobs.domain.quotas import DEFAULT_QUOTAS, REQUEST_RATES, Quotas
 from thingjobs.engine.engine import Engine
+from thingjobs.engine.supervision import Supervisor
 from thingjobs.http.admin import Admin
 from thingjobs.http.app import App
 from thingjobs.http.identity import AnyoneIdentity, Identity, SignedIdentity
@@ -187,7 +189,10 @@ async def _serve(
             mqtt = _address(mqtt_listener)
         await storage.start()
         engine.start(store, hub.announce, hub.events_wanted)
-        following = None if keys is None else asyncio.ensure_future(revocation.follow(keys, hub))
+        following = None
+        if keys is not None:
+            follow = partial(revocation.follow, keys, hub)
+            following = asyncio.create_task(Supervisor().run("revocation", follow))
         log.info(
             "listening",
             http=f"http://{address}",
